@@ -1,0 +1,4 @@
+//! The store's conformance suite, run on SQLite and on PostgreSQL.
+
+mod conformance;
+mod engines;
