@@ -4,7 +4,7 @@ use pileus_base::ids::{NetworkId, PortId, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// What a host is and has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// Its name.
     pub hostname: String,
