@@ -1,0 +1,36 @@
+# One entry for every task; the logic is in scripts/ and xtask/.
+.PHONY: help setup build demo test lint bench tempest crash install
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this machine
+	@scripts/setup
+
+build: setup ## Build everything
+	@cargo build --workspace
+
+demo: build ## Start a cloud and walk through the article's OpenStack example on it
+	@scripts/demo
+
+test: build ## All tests: unit, black box, one scenario per client family
+	@scripts/test
+
+lint: ## Format, lints, layers, sizes
+	@cargo fmt --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@cargo xtask layers
+	@cargo xtask sizes
+	@if command -v cargo-deny >/dev/null; then cargo deny check; fi
+
+bench: setup ## Measure; figures are in docs/benchmarks.md
+	@scripts/bench
+
+tempest: build ## Tempest's smoke tests of what is there
+	@scripts/tempest
+
+crash: build ## Kill the daemon at 200 random moments
+	@scripts/crash 200
+
+install: ## Put the program, its links and a systemd unit into place
+	@scripts/install
