@@ -18,6 +18,7 @@ pub mod graph;
 mod lists;
 pub mod names;
 pub mod params;
+pub mod parsed;
 pub mod plan;
 pub mod python;
 pub mod schema;
@@ -32,11 +33,15 @@ pub use error::Fault;
 pub use expr::{Context, Expr};
 pub use graph::Graph;
 pub use params::Parameters;
+pub use parsed::{Parsed, Types, Unmade};
 pub use schema::{Property, PropertyType};
-pub use template::{Definition, DeletionPolicy, Output, Parsed, Template};
+pub use template::{Definition, DeletionPolicy, Output, Template};
 pub use version::Version;
 
 /// What templates are made of.
 pub type Json = serde_json::Value;
 /// A fallible result in Heat's words.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests;

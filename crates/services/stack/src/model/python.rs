@@ -97,9 +97,7 @@ pub fn dumps(value: &Json, sorted: bool) -> String {
 fn dumps_str(s: &str) -> String {
     let mut out = String::with_capacity(s.len() + 2);
     for c in Json::String(s.to_owned()).to_string().chars() {
-        if c.is_ascii() && c != '\u{7f}' {
-            out.push(c);
-        } else if c == '\u{7f}' {
+        if c.is_ascii() {
             out.push(c);
         } else {
             let mut units = [0; 2];

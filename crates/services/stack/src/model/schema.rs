@@ -185,7 +185,10 @@ impl Property {
                 scalar @ Json::Bool(_) => Json::String(python::str(&scalar)),
                 Json::Number(n) if !n.is_f64() => Json::String(n.to_string()),
                 other => {
-                    return Err(Fault::value(format!("Value must be a string; got {}", python::repr(&other))));
+                    return Err(Fault::value(format!(
+                        "Value must be a string; got {}",
+                        python::repr(&other)
+                    )));
                 }
             },
             ValueType::Integer => match given(Json::from(0)) {
@@ -236,12 +239,7 @@ impl Property {
                 }
                 (Json::Array(items), _) => Json::Array(items),
                 (other, _) => {
-                    let shown = python::repr_str(&python::repr(&other));
-                    let shown = if other.is_string() {
-                        python::repr(&other)
-                    } else {
-                        shown.trim_matches('\'').into()
-                    };
+                    let shown = python::repr(&other);
                     return Err(Fault::kind(format!("\"{shown}\" is not a list")));
                 }
             },
@@ -274,10 +272,10 @@ fn inner(
     given: &Map<String, Json>,
     custom: Option<&dyn Custom>,
 ) -> Result<Map<String, Json>> {
-    if custom.is_some() {
-        if let Some(key) = given.keys().find(|k| !entries.contains_key(*k)) {
-            return Err(Fault::invalid(format!("Unknown Property {key}")));
-        }
+    if custom.is_some()
+        && let Some(key) = given.keys().find(|k| !entries.contains_key(*k))
+    {
+        return Err(Fault::invalid(format!("Unknown Property {key}")));
     }
     let mut out = Map::new();
     for (key, property) in entries {
