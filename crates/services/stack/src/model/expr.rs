@@ -303,7 +303,9 @@ fn parse(
                 .collect();
             let entries = entries?;
             let literal = entries.iter().all(|(_, v)| matches!(v, Expr::Literal(_)));
-            Ok(if literal { Expr::Literal(snippet.clone()) } else { Expr::Map(entries) })
+            let expr = Expr::Map(entries);
+            // Not the snippet itself: an `if` inside may have become the literal it chose.
+            Ok(if literal { Expr::Literal(expr.to_json()) } else { expr })
         }
         Json::Array(items) => {
             let parsed: Result<Vec<_>> = items
@@ -313,7 +315,8 @@ fn parse(
                 .collect();
             let parsed = parsed?;
             let literal = parsed.iter().all(|v| matches!(v, Expr::Literal(_)));
-            Ok(if literal { Expr::Literal(snippet.clone()) } else { Expr::List(parsed) })
+            let expr = Expr::List(parsed);
+            Ok(if literal { Expr::Literal(expr.to_json()) } else { expr })
         }
         other => Ok(Expr::Literal(other.clone())),
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Conditions, Context, Fault, Json, Result,
-    expr::{Call, Eval, Expr},
+    expr::{Call, Eval},
     lists, python, texts,
     version::{Func, removed},
 };
@@ -94,8 +94,8 @@ pub(super) fn validate(call: &Call, context: &dyn Context) -> Result<()> {
     match call.func {
         Func::GetAttr { .. } => {
             let items = call.args.items().unwrap_or_default();
-            let Some(resource) = items.first().and_then(Expr::literal) else { return Ok(()) };
-            let resource = python::str(resource);
+            let Some(resource) = items.first() else { return Ok(()) };
+            let resource = python::str(&resource.resolve(context)?);
             if context.resource_id(&resource).is_none() {
                 return Err(Fault::reference(&resource, "unknown"));
             }
@@ -205,11 +205,11 @@ fn get_param(name: &str, args: Json, eval: &Eval<'_>) -> Result<Json> {
         let next = match (&value, &key) {
             (Json::Object(map), Json::String(key)) => map.get(key).cloned(),
             (Json::Array(items), key) => {
-                let index = key.as_i64().or_else(|| key.as_str().and_then(python::int));
+                let index = python::index(key).or_else(|| key.as_str().and_then(python::int));
                 index.and_then(|i| lists::index(items, i)).cloned()
             }
             (Json::String(text), key) => {
-                let index = key.as_i64().or_else(|| key.as_str().and_then(python::int));
+                let index = python::index(key).or_else(|| key.as_str().and_then(python::int));
                 let chars: Vec<Json> = text.chars().map(|c| Json::String(c.into())).collect();
                 index.and_then(|i| lists::index(&chars, i)).cloned()
             }
@@ -242,7 +242,7 @@ pub(super) fn select_from(value: Json, path: &[Json]) -> Json {
     path.iter().fold(value, |value, key| {
         let next = match (&value, key) {
             (Json::Object(map), Json::String(key)) => map.get(key),
-            (Json::Array(items), key) => key.as_i64().and_then(|i| lists::index(items, i)),
+            (Json::Array(items), key) => python::index(key).and_then(|i| lists::index(items, i)),
             _ => None,
         };
         next.cloned().unwrap_or(Json::Null)

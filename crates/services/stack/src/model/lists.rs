@@ -135,7 +135,7 @@ fn fill_text(text: &str, keys: &[&str], values: &[&Json], eval: &Eval<'_>) -> Re
     let mut text = text.to_owned();
     for (key, value) in keys.iter().zip(values) {
         let Json::String(value) = value else {
-            let found = python::type_name(value);
+            let found = if value.is_null() { "None" } else { python::type_name(value) };
             return Err(Fault::kind(format!("replace() argument 2 must be str, not {found}")));
         };
         if value.len() > key.len() {
@@ -183,7 +183,6 @@ pub(super) fn map_replace(name: &str, args: Json) -> Result<Json> {
     );
     let wrong = || format!("Incorrect arguments to \"{name}\" should be: {example}");
     let Json::Array(args) = args else { return Err(Fault::kind(wrong())) };
-    let Ok([input, replace]) = <[Json; 2]>::try_from(args) else { return Err(Fault::kind(wrong())) };
     let map = |value: Json| match value {
         Json::Null => Ok(Map::new()),
         Json::Object(map) => Ok(map),
@@ -191,7 +190,12 @@ pub(super) fn map_replace(name: &str, args: Json) -> Result<Json> {
             "Incorrect arguments: to \"{name}\", arguments must be a list of maps. Example:  {example}"
         ))),
     };
-    let (input, mut replace) = (map(input)?, map(replace)?);
+    let mut args = args.into_iter();
+    let mut next = || args.next().ok_or_else(|| Fault::kind(wrong())).and_then(map);
+    let (input, mut replace) = (next()?, next()?);
+    if args.next().is_some() {
+        return Err(Fault::kind(wrong()));
+    }
     if replace.keys().any(|k| k != "keys" && k != "values") {
         return Err(Fault::value(wrong()));
     }

@@ -175,3 +175,18 @@ pub fn bool_strict(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+/// `int(value)`, where Python would give one.
+pub fn to_int(value: &Json) -> Option<i64> {
+    match value {
+        Json::Bool(b) => Some(i64::from(*b)),
+        Json::Number(n) => n.as_i64().or_else(|| n.as_f64().map(|f| f.trunc() as i64)),
+        Json::String(s) => int(s),
+        _ => None,
+    }
+}
+
+/// A value used as an index: integers and truth values, not texts.
+pub fn index(value: &Json) -> Option<i64> {
+    if value.is_f64() || value.is_string() { None } else { to_int(value) }
+}

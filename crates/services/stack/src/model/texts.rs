@@ -58,8 +58,9 @@ pub(super) fn list_join(name: &str, call: &Call, multiple: bool, eval: &Eval<'_>
     let mut args = call.args.items().unwrap_or_default().into_iter();
     let delimiter = args.next().map_or(Ok(Json::Null), |d| eval.plain(&d))?;
     let mut strings = Vec::new();
-    for list in args {
-        match eval.plain(&list)? {
+    let lists: Result<Vec<Json>> = args.map(|list| eval.plain(&list)).collect();
+    for list in lists? {
+        match list {
             Json::Array(items) => strings.extend(items),
             Json::Null => {}
             other if multiple && !python::truthy(&other) => {}
@@ -234,17 +235,28 @@ pub(super) fn str_split(name: &str, args: Json, eval: &Eval<'_>) -> Result<Json>
     if text.is_null() {
         return Ok(Json::Null);
     }
-    let (Json::String(delimiter), Json::String(text)) = (delimiter, text) else {
-        let found = python::type_name(if text.is_string() { delimiter } else { text });
-        return Err(Fault::kind(format!("must be str or None, not {found}")));
+    let Json::String(text) = text else {
+        let found = python::type_name(text);
+        return Err(Fault::new("AttributeError", format!("'{found}' object has no attribute 'split'")));
     };
-    if delimiter.is_empty() {
-        return Err(Fault::value("empty separator"));
-    }
-    let parts: Vec<Json> = text.split(delimiter.as_str()).map(|p| Json::String(p.to_owned())).collect();
+    let parts: Vec<Json> = match delimiter {
+        Json::String(delimiter) if delimiter.is_empty() => return Err(Fault::value("empty separator")),
+        Json::String(delimiter) => text.split(delimiter.as_str()).map(Json::from).collect(),
+        Json::Null => text.split_whitespace().map(Json::from).collect(),
+        other => {
+            let found = python::type_name(other);
+            return Err(Fault::kind(format!("must be str or None, not {found}")));
+        }
+    };
     eval.charge(text.len() + parts.len())?;
     let Some(at) = rest.first() else { return Ok(Json::Array(parts)) };
-    let Some(at) = at.as_i64().or_else(|| at.as_str().and_then(python::int)) else {
+    let Some(at) = python::to_int(at) else {
+        if !at.is_string() {
+            let found = python::type_name(at);
+            return Err(Fault::kind(format!(
+                "int() argument must be a string, a bytes-like object or a real number, not '{found}'"
+            )));
+        }
         return Err(Fault::value(split_form(name).replacen("arguments", "index", 1)));
     };
     index(&parts, at).cloned().ok_or_else(|| {
@@ -299,7 +311,7 @@ fn check_url_part(name: &str, key: &str, value: &Json, all: &Json) -> Result<()>
         }
         "query" => Ok(()),
         "port" => {
-            let port = value.as_i64().or_else(|| value.as_str().and_then(python::int));
+            let port = python::to_int(value);
             let Some(port) = port else {
                 let (port, args) = (python::str(value), python::repr(all));
                 return Err(Fault::value(format!(
