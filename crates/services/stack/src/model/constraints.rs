@@ -261,9 +261,9 @@ impl Constraint {
                 let ok = match value {
                     Json::Array(items) => items.iter().all(|i| allowed.iter().any(|a| python::equal(a, i))),
                     _ => {
-                        let value = coerce(value, kind)?;
                         let allowed: Result<Vec<Json>> = allowed.iter().map(|a| coerce(a, kind)).collect();
-                        allowed?.iter().any(|a| python::equal(a, &value))
+                        let (allowed, value) = (allowed?, coerce(value, kind)?);
+                        allowed.iter().any(|a| python::equal(a, &value))
                     }
                 };
                 (!ok).then(|| {

@@ -63,14 +63,6 @@ impl ParamSchema {
                 return Err(Fault::schema(format!("Tags property should be a list for parameter: {name}")));
             }
         };
-        let kind = match kind.as_str() {
-            Some("string") => ValueType::String,
-            Some("number") => ValueType::Number,
-            Some("comma_delimited_list") => ValueType::List,
-            Some("json") => ValueType::Map,
-            Some("boolean") => ValueType::Boolean,
-            _ => return Err(Fault::schema(format!("Invalid type ({})", python::str(kind)))),
-        };
         let constraints = match map.get("constraints") {
             None | Some(Json::Null) => Vec::new(),
             Some(Json::Array(items)) => {
@@ -82,6 +74,14 @@ impl ParamSchema {
                     "Invalid parameter constraints for parameter {name}, expected a list"
                 )));
             }
+        };
+        let kind = match kind.as_str() {
+            Some("string") => ValueType::String,
+            Some("number") => ValueType::Number,
+            Some("comma_delimited_list") => ValueType::List,
+            Some("json") => ValueType::Map,
+            Some("boolean") => ValueType::Boolean,
+            _ => return Err(Fault::schema(format!("Invalid type ({})", python::str(kind)))),
         };
         let text = |key: &str| map.get(key).filter(|v| !v.is_null()).map(python::str);
         let flag = |key: &str| map.get(key).is_some_and(python::truthy);
@@ -154,8 +154,9 @@ impl ParamSchema {
                 }
             },
             ValueType::Map => match raw {
-                Json::String(text) if !text.is_empty() => serde_json::from_str(text)
-                    .map_err(|e| Fault::value(format!("Value must be valid JSON: {e}"))),
+                Json::String(text) if !text.is_empty() => serde_json::from_str(text).map_err(|e| {
+                    Fault::value(format!("Value must be valid JSON: {}", python::json_error(&e, text)))
+                }),
                 other => Ok(other.clone()),
             },
             ValueType::Number => to_number(raw),

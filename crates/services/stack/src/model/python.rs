@@ -190,3 +190,24 @@ pub fn to_int(value: &Json) -> Option<i64> {
 pub fn index(value: &Json) -> Option<i64> {
     if value.is_f64() || value.is_string() { None } else { to_int(value) }
 }
+
+/// What Python's `json.loads` says of a text that serde_json refused.
+pub fn json_error(error: &serde_json::Error, text: &str) -> String {
+    let said = error.to_string();
+    let what = if said.starts_with("trailing characters") {
+        "Extra data"
+    } else if said.starts_with("key must be a string") || said.starts_with("EOF while parsing an object") {
+        "Expecting property name enclosed in double quotes"
+    } else if said.starts_with("expected `,`") || said.starts_with("EOF while parsing a list") {
+        "Expecting ',' delimiter"
+    } else if said.starts_with("expected `:`") {
+        "Expecting ':' delimiter"
+    } else if said.starts_with("EOF while parsing a string") {
+        "Unterminated string starting at"
+    } else {
+        "Expecting value"
+    };
+    let (line, column) = (error.line().max(1), error.column().max(1));
+    let before: usize = text.split_inclusive('\n').take(line - 1).map(|l| l.chars().count()).sum();
+    format!("{what}: line {line} column {column} (char {})", before + column - 1)
+}

@@ -3,6 +3,7 @@
 mod functions;
 mod parameters;
 mod templates;
+mod truth;
 
 use serde_json::{Map, json};
 
@@ -92,7 +93,7 @@ impl Context for Made {
         false
     }
     fn attribute_names(&self, _: &str) -> Option<Vec<String>> {
-        None
+        Some(vec!["addresses".to_owned(), "nothing".to_owned()])
     }
     fn file(&self, key: &str) -> Option<&str> {
         (key == "a.sh").then_some("#!/bin/sh")
