@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Bytes and values that the functions of one evaluation may build.
-const BUDGET: usize = 16 << 20;
+const BUDGET: usize = 4 << 20;
 
 /// A parsed snippet.
 #[derive(Debug, Clone, PartialEq)]

@@ -198,6 +198,55 @@ impl Parameter {
         self.user_default.as_ref().or(self.schema.default.as_ref())
     }
 
+    /// As `template validate` describes the parameter `name`.
+    pub fn to_json(&self, name: &str) -> Json {
+        let schema = &self.schema;
+        let kind = match schema.kind {
+            ValueType::Number | ValueType::Integer => "Number",
+            ValueType::List => "CommaDelimitedList",
+            ValueType::Map => "Json",
+            ValueType::Boolean => "Boolean",
+            ValueType::String | ValueType::Any => "String",
+        };
+        let mut out = Map::new();
+        out.insert("Type".into(), kind.into());
+        out.insert("Description".into(), schema.description.as_deref().unwrap_or_default().into());
+        out.insert("NoEcho".into(), if schema.hidden { "true" } else { "false" }.into());
+        out.insert("Label".into(), schema.label.as_deref().unwrap_or(name).into());
+        let mut put = |key: &str, value: Option<Json>| value.map(|value| out.insert(key.into(), value));
+        put("Default", self.default().cloned());
+        put("Value", self.user_value.clone().filter(python::truthy));
+        put("Tags", (!schema.tags.is_empty()).then(|| Json::Array(schema.tags.clone())));
+        for constraint in &schema.constraints {
+            match &constraint.rule {
+                Rule::Length { min, max } => {
+                    put("MinLength", min.clone());
+                    put("MaxLength", max.clone());
+                }
+                Rule::Range { min, max } => {
+                    put("MinValue", min.clone());
+                    put("MaxValue", max.clone());
+                }
+                Rule::Modulo { step, offset } => {
+                    put("Step", Some(step.clone()));
+                    put("Offset", Some(offset.clone()));
+                }
+                Rule::AllowedValues(values) => {
+                    put("AllowedValues", Some(Json::Array(values.clone())));
+                }
+                Rule::AllowedPattern { pattern, .. } => {
+                    put("AllowedPattern", Some(pattern.as_str().into()));
+                }
+                Rule::Custom(name) => {
+                    put("CustomConstraint", Some(name.as_str().into()));
+                }
+            }
+        }
+        let said: Vec<&str> = schema.constraints.iter().filter_map(|c| c.description.as_deref()).collect();
+        put("ConstraintDescription", (!said.is_empty()).then(|| said.join(" ").into()));
+        Json::Object(out)
+    }
+
     fn validate(&self, name: &str, with_value: bool, custom: &dyn Custom) -> Result<()> {
         let check = || {
             self.schema.validate()?;

@@ -317,12 +317,28 @@ pub fn validate(
     context: &dyn Context,
     custom: &dyn Custom,
 ) -> Result<()> {
-    let checked = walk(schema, properties, context, Some(custom));
-    checked.map(drop).map_err(|fault| {
-        let mut path = vec!["properties".to_owned()];
-        path.extend(fault.path);
-        Fault::invalid(fault.message).during("Property error").at(path)
-    })
+    walk(schema, properties, context, Some(custom)).map(drop).map_err(property_error)
+}
+
+/// Checks that `properties` are all of `schema`, whatever their values.
+///
+/// # Errors
+/// `Property error: properties: Unknown Property x`
+pub fn validate_names(schema: &Schema, properties: &Expr) -> Result<()> {
+    known(schema, properties).map_err(property_error)
+}
+
+fn property_error(fault: Fault) -> Fault {
+    let mut path = vec!["properties".to_owned()];
+    path.extend(fault.path);
+    Fault::invalid(fault.message).during("Property error").at(path)
+}
+
+fn known(schema: &Schema, properties: &Expr) -> Result<()> {
+    match properties.keys().unwrap_or_default().iter().find(|k| !schema.contains_key(*k)) {
+        Some(key) => Err(Fault::invalid(format!("Unknown Property {key}"))),
+        None => Ok(()),
+    }
 }
 
 fn walk(
@@ -338,9 +354,7 @@ fn walk(
     } else {
         properties
     };
-    if let Some(key) = properties.keys().unwrap_or_default().iter().find(|k| !schema.contains_key(*k)) {
-        return Err(Fault::invalid(format!("Unknown Property {key}")));
-    }
+    known(schema, properties)?;
     let mut out = Map::new();
     for (key, property) in schema {
         let given = properties.entry(key);

@@ -324,7 +324,9 @@ impl Template {
         }))
     }
 
-    /// Checks everything that can be known before anything exists, as `stack create` does first.
+    /// Checks everything that can be known before anything exists, as `stack create` does first. Without
+    /// `values`, as `template validate` has it, nothing is asked of parameters without a value and of
+    /// properties but to be known.
     ///
     /// # Errors
     /// The first thing wrong.
@@ -335,9 +337,10 @@ impl Template {
         environment: &Environment,
         types: &dyn Types,
         custom: &dyn Custom,
+        values: bool,
     ) -> Result<Parsed> {
         self.validate_sections()?;
-        parameters.validate(true, custom)?;
+        parameters.validate(values, custom)?;
         parameters.check_groups(self.raw.get("parameter_groups"))?;
         self.conditions(parameters)?.validate()?;
         let parsed = self.parse_for(parameters)?;
@@ -358,7 +361,7 @@ impl Template {
             let definition = &parsed.resources[name];
             if definition.external_id.is_none() {
                 let schema = types.properties(&context.kind(definition)).unwrap_or_default();
-                definition.validate(&schema, &context, custom)?;
+                definition.validate(&schema, &context, values.then_some(custom))?;
             }
         }
         for (name, output) in &parsed.outputs {
@@ -376,11 +379,16 @@ fn enabled(conditions: &Conditions<'_>, condition: &Json, path: &[&str]) -> Resu
 }
 
 impl Definition {
-    /// Checks functions and properties.
+    /// Checks functions and properties; without `custom`, only that properties are known.
     ///
     /// # Errors
     /// `Property error: resources.x.properties.y: …`
-    pub fn validate(&self, schema: &Schema, context: &dyn Context, custom: &dyn Custom) -> Result<()> {
+    pub fn validate(
+        &self,
+        schema: &Schema,
+        context: &dyn Context,
+        custom: Option<&dyn Custom>,
+    ) -> Result<()> {
         let check = || {
             let sections = [
                 ("properties", &self.properties),
@@ -388,7 +396,10 @@ impl Definition {
                 ("update_policy", &self.update_policy),
             ];
             sections.iter().try_for_each(|(name, expr)| expr.validate(context, &[(*name).to_owned()]))?;
-            schema::validate(schema, &self.properties, context, custom)
+            match custom {
+                Some(custom) => schema::validate(schema, &self.properties, context, custom),
+                None => schema::validate_names(schema, &self.properties),
+            }
         };
         check().map_err(|mut fault| {
             fault.path.splice(0..0, ["resources".to_owned(), self.name.clone()]);

@@ -159,6 +159,8 @@ fn replace_level(text: &str, pairs: &[(&str, String)], seen: &mut [bool], eval: 
     // A placeholder at a time over the pieces that are still template, so depth does not grow with the pairs.
     let mut pieces: Vec<(bool, &str)> = vec![(true, text)];
     for ((key, value), seen) in pairs.iter().zip(seen) {
+        // Searching costs too: many placeholders in a long text.
+        eval.charge(text.len() / 64 + pieces.len() / 16)?;
         let mut next = Vec::with_capacity(pieces.len());
         for (open, piece) in pieces {
             if !open {

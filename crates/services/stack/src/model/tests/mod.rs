@@ -59,7 +59,7 @@ pub fn check(text: &str, parameters: Json) -> Result<Parsed> {
     let environment = environment(parameters);
     let parameters = template.parameters(&identity(), &environment)?;
     let files: Map<String, Json> = [("a.sh".to_owned(), json!("#!/bin/sh"))].into_iter().collect();
-    template.validate(&parameters, &files, &environment, &TestTypes, &Unchecked)
+    template.validate(&parameters, &files, &environment, &TestTypes, &Unchecked, true)
 }
 
 /// The message that `text` is refused with.

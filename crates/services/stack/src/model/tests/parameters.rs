@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{check, environment, identity, refusal};
-use crate::model::{Environment, Template, environment::Mapped};
+use super::{TestTypes, check, environment, identity, refusal};
+use crate::model::{Environment, Template, constraints::Unchecked, environment::Mapped};
 
 fn one(definition: &str, value: Json) -> Result<Json, String> {
     let text = format!("heat_template_version: 2018-08-31\nparameters:\n  p: {definition}\n");
@@ -145,4 +145,26 @@ fn environments_merge_and_map() {
     let env = Environment::of_request(&own, &["one.yaml".into()], &files, &Map::new(), &schema).unwrap();
     assert_eq!(env.map_type("My::Server", "db1"), Mapped::Template("db.yaml".into()));
     assert_eq!(env.map_type("My::Server", "web"), Mapped::Template("server.yaml".into()));
+}
+
+#[test]
+fn template_validate_describes_parameters_without_values() {
+    let text = "heat_template_version: 2018-08-31\nparameters:\n  p: {type: number, hidden: true, constraints: [{range: {min: 1}, description: one or more}]}\nresources:\n  s: {type: OS::Nova::Server, properties: {count: {get_param: p}}}\n";
+    let template = Template::parse(text).unwrap();
+    let parameters = template.parameters(&identity(), &Environment::default()).unwrap();
+    let validate = |template: &Template| {
+        template.validate(&parameters, &Map::new(), &Environment::default(), &TestTypes, &Unchecked, false)
+    };
+    validate(&template).unwrap();
+    let (name, p) = parameters.iter().find(|(_, p)| !p.pseudo).unwrap();
+    let described = json!({
+        "Type": "Number", "Description": "", "NoEcho": "true", "Label": "p", "MinValue": 1,
+        "ConstraintDescription": "one or more"
+    });
+    assert_eq!(p.to_json(name), described);
+    let wrong = Template::parse(&text.replace("count", "zz")).unwrap();
+    assert_eq!(
+        validate(&wrong).unwrap_err().to_string(),
+        "Property error: resources.s.properties: Unknown Property zz"
+    );
 }
