@@ -1,0 +1,91 @@
+//! What went wrong and where, worded as PyYAML words it.
+
+use std::fmt;
+
+use crate::Span;
+
+/// Why a text could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What was under way (`while parsing a block mapping`), and where it began if known.
+    pub context: Option<(String, Option<Span>)>,
+    /// What is wrong.
+    pub problem: String,
+    /// Where; `None` where the whole text is meant.
+    pub at: Option<Span>,
+    /// The offending line of the text.
+    pub snippet: Option<String>,
+}
+
+impl Error {
+    pub(crate) fn new(problem: impl Into<String>) -> Self {
+        Self { context: None, problem: problem.into(), at: None, snippet: None }
+    }
+
+    pub(crate) fn at(mut self, span: Span, text: &str) -> Self {
+        self.at = Some(span);
+        self.snippet = snippet(text, span);
+        self
+    }
+
+    pub(crate) fn during(mut self, doing: &str, since: Option<Span>) -> Self {
+        self.context = Some((doing.to_owned(), since));
+        self
+    }
+
+    /// From the parser below, whose messages read `while doing this, that is wrong`.
+    pub(crate) fn scan(e: &saphyr_parser::ScanError, text: &str) -> Self {
+        let span = Span::from_marker(e.marker());
+        let info = e.info();
+        let error = match info.split_once(", ") {
+            Some((doing, problem)) if doing.starts_with("while ") => Error::new(problem).during(doing, None),
+            _ => Error::new(info),
+        };
+        error.at(span, text)
+    }
+}
+
+fn snippet(text: &str, span: Span) -> Option<String> {
+    let line = text.lines().nth(span.line.checked_sub(1)?)?;
+    let column = span.column.saturating_sub(1);
+    let from = column.saturating_sub(36);
+    let shown: String = line.chars().skip(from).take(72).collect();
+    Some(format!("    {}\n    {}^", shown.trim_end(), " ".repeat(column - from)))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |s: &Span| format!("  in \"<unicode string>\", line {}, column {}", s.line, s.column);
+        if let Some((doing, since)) = &self.context {
+            writeln!(f, "{doing}")?;
+            if let Some(since) = since {
+                writeln!(f, "{}", place(since))?;
+            }
+        }
+        f.write_str(&self.problem)?;
+        if let Some(at) = &self.at {
+            write!(f, "\n{}", place(at))?;
+            if let Some(snippet) = &self.snippet {
+                write!(f, ":\n{snippet}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for pileus_base::Error {
+    fn from(e: Error) -> Self {
+        pileus_base::Error::bad_request(e.to_string())
+    }
+}
+
+/// Something odd that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What.
+    pub message: String,
+    /// Where.
+    pub at: Span,
+}
