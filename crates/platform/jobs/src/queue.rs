@@ -47,7 +47,6 @@ fn to_value<J: Job>(input: &J::Input) -> Result<serde_json::Value> {
 
 fn add<J: Job>(tx: &mut Tx<'_>, parent: Option<JobId>, subject: String, input: &J::Input) -> Result<JobId> {
     let busy = tx.holder(SUBJECT_KEY, &subject)?.is_some();
-    let now = tick();
     let record = Record {
         id: JobId::new(),
         kind: J::KIND.to_owned(),
@@ -62,10 +61,10 @@ fn add<J: Job>(tx: &mut Tx<'_>, parent: Option<JobId>, subject: String, input: &
         error: None,
         cancelled: false,
         woken: false,
-        wake_at: now,
+        wake_at: Time::now(),
         lease: None,
         epoch: 0,
-        created_at: now,
+        created_at: tick(),
         ended_at: None,
     };
     tx.insert(&record)?;

@@ -164,8 +164,9 @@ impl Runner {
         loop {
             let progress = self.shared.progress.notified();
             let busy = self.shared.store.read(|rd| {
-                let now = Time::now();
                 let live = rd.list::<Record>(&Scope::All, &Query::all().sort("due"))?;
+                // Taken after the snapshot: what it holds was written before now.
+                let now = Time::now();
                 Ok(live.iter().any(|r| r.lease.is_some() || r.wake_at <= now))
             });
             if !busy.await? {
