@@ -110,6 +110,7 @@ impl Jobs {
             nudge: Notify::new(),
             progress: Notify::new(),
             stopping: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
             held: Mutex::default(),
         });
         let work = tokio::spawn(run(shared.clone(), watch));
@@ -147,13 +148,11 @@ impl Runner {
         }
     }
 
-    /// Cuts every job off where it is, as a dying daemon would. For tests of recovery.
+    /// Cuts every job off where it is, as a dying daemon would, and returns when nothing of it is left. For
+    /// tests of recovery.
     pub async fn kill(self) {
-        self.abort.abort();
-        let work = self.work.lock().take();
-        if let Some(work) = work {
-            let _ = work.await;
-        }
+        self.shared.killed.store(true, Ordering::Relaxed);
+        self.stop().await;
     }
 
     /// Returns when no job is due or at work: all have ended, are stuck, or wait for a later time.
@@ -205,6 +204,7 @@ pub(crate) struct Shared {
     pub nudge: Notify,
     pub progress: Notify,
     pub stopping: AtomicBool,
+    killed: AtomicBool,
     /// The jobs at work here, with their fencing tokens.
     pub held: Mutex<HashMap<JobId, u64>>,
 }
@@ -264,6 +264,9 @@ async fn run(shared: Arc<Shared>, watch: Watch) {
             }
             next_sweep = Instant::now() + sweep;
         }
+    }
+    if shared.killed.load(Ordering::Relaxed) {
+        tasks.shutdown().await;
     }
     while !tasks.is_empty() {
         tokio::select! {
