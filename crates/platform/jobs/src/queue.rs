@@ -234,10 +234,9 @@ pub(crate) fn follow(tx: &mut Tx<'_>, ended: &Record) -> Result<()> {
         next.value.wake_at = Time::now();
         tx.put(&next)?;
     }
-    if let Some(parent) = ended.parent {
-        if let Some(parent) = tx.find::<Record>(&Scope::All, parent)? {
-            wake_doc(tx, parent)?;
-        }
+    let Some(parent) = ended.parent else { return Ok(()) };
+    match tx.find::<Record>(&Scope::All, parent)? {
+        Some(parent) => wake_doc(tx, parent),
+        None => Ok(()),
     }
-    Ok(())
 }
