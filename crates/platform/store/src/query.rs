@@ -122,7 +122,14 @@ impl Query {
             last = *direction;
             keys.push((format!("s{n}.val"), *direction, Some(name)));
         }
-        keys.push(("r.id".to_owned(), last, None));
+        // The id by its index row: ordered by `r.id`, SQLite would walk every document of the kind instead.
+        let single = self.any.iter().position(|(_, values)| values.len() == 1);
+        let id = match (self.sort.len(), single) {
+            (1.., _) => "s0.id".to_owned(),
+            (0, Some(n)) => format!("f{n}.id"),
+            (0, None) => "r.id".to_owned(),
+        };
+        keys.push((id, last, None));
         if let Some(marker) = &self.after {
             let id = arg(Arg::Text(marker), &mut args);
             wheres += &format!(" AND ({})", after(&keys, &id));
