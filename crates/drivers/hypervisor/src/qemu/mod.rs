@@ -170,11 +170,12 @@ impl Inner {
             }
             let status = child.and_then(|mut c| c.wait().ok());
             let Some(this) = this.upgrade() else { return };
-            // A restart may have put another process in its place already.
+            // After the verb that ended it, which may have removed it or put another in its place.
+            let guest = this.guest(id);
+            let _busy = guest.busy.lock().await;
             if this.started(id).is_none_or(|s| s.process != process) {
                 return;
             }
-            let guest = this.guest(id);
             guest.qmp.lock().await.take();
             let expected = guest.expected.lock().take();
             let end = expected.unwrap_or_else(|| ending(&this.place(id), status));
