@@ -277,7 +277,10 @@ impl Inner {
             return Err(self.failed_start(&dir, child));
         };
         self.write(spec.id, "guest.json", &Started { spec: spec.clone(), process: process.clone() })?;
-        self.guest(spec.id).expected.lock().take();
+        let guest = self.guest(spec.id);
+        guest.expected.lock().take();
+        // The last process's connection is of no use to this one.
+        guest.qmp.lock().await.take();
         let deadline = tokio::time::Instant::now() + START;
         // QEMU has no word for "my socket is there": look until it is, or until QEMU is gone.
         while !dir.join(QMP).exists() || connect(&dir, QMP).await.is_err() {
