@@ -48,11 +48,15 @@ pub fn ensure(instance: &InstanceId, id: ServerId, vcpus: u32) -> Vec<PathBuf> {
     procs
 }
 
-/// Removes the guest's cgroups, and the instance's when it was the last.
-pub fn remove(instance: &InstanceId, id: ServerId) {
+/// Removes the guest's cgroups, and the instance's with the last; whether they are gone.
+pub fn remove(instance: &InstanceId, id: ServerId) -> bool {
+    let mut gone = true;
     for hierarchy in hierarchies() {
-        // One that is busy or gone is left to the next removal.
-        let _ = std::fs::remove_dir(place(&hierarchy, instance, id));
+        let dir = place(&hierarchy, instance, id);
+        // What is busy is tried again; what is gone is fine.
+        let _ = std::fs::remove_dir(&dir);
         let _ = std::fs::remove_dir(hierarchy.join(instance.cgroup()));
+        gone &= !dir.exists();
     }
+    gone
 }

@@ -541,7 +541,13 @@ impl Hypervisor for Qemu {
                 }
                 _ => {}
             }
-            cgroup::remove(&self.0.instance, id);
+            // The kernel lets a cgroup go once its last process has been reaped, moments from now.
+            for _ in 0..100 {
+                if cgroup::remove(&self.0.instance, id) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             self.0.guests.lock().remove(&id);
             Ok(())
         })

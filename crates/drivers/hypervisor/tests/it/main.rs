@@ -84,7 +84,8 @@ async fn lives_and_dies(driver: &dyn Hypervisor, spec: &GuestSpec) {
 async fn sim_conforms_and_remembers() {
     let dir = TempDir::new().unwrap();
     let driver = Sim::open(dir.path(), Behaviour::default()).unwrap();
-    let spec = spec(&TempDir::new().unwrap().keep());
+    let disks = TempDir::new().unwrap();
+    let spec = spec(disks.path());
     lives_and_dies(&driver, &spec).await;
     driver.ensure_started(&spec, vec![]).await.unwrap();
     let again = Sim::open(dir.path(), Behaviour::default()).unwrap();
