@@ -1,0 +1,5 @@
+//! Identity through real HTTP.
+
+mod bench;
+mod resources;
+mod tokens;
