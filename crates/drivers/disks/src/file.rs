@@ -60,7 +60,8 @@ impl File {
     /// The prepared image: a hard link or copy where QEMU can back on it as it is, else a conversion.
     async fn prepare(&self, base: &Base) -> Result<(PathBuf, &'static str)> {
         let (path, format) = (self.base_path(base), if base.format == "qcow2" { "qcow2" } else { "raw" });
-        let format = if matches!(base.format.as_str(), "vmdk" | "vdi" | "vhd" | "vhdx") { "qcow2" } else { format };
+        let format =
+            if matches!(base.format.as_str(), "vmdk" | "vdi" | "vhd" | "vhdx") { "qcow2" } else { format };
         let lock = self.preparing.lock().await.entry(path.clone()).or_default().clone();
         let _one = lock.lock().await;
         if path.exists() {
@@ -80,7 +81,8 @@ impl File {
                     fs::copy(&base.path, &draft).map_err(|e| failed("copy", &base.path, e))?;
                 }
             }
-            fs::set_permissions(&draft, PermissionsExt::from_mode(0o640)).map_err(|e| failed("prepare", &draft, e))?;
+            fs::set_permissions(&draft, PermissionsExt::from_mode(0o640))
+                .map_err(|e| failed("prepare", &draft, e))?;
             if group.is_some() {
                 chown(&draft, None, group).map_err(|e| failed("hand over", &draft, e))?;
             }
@@ -111,7 +113,8 @@ impl File {
         blocking(move || {
             let dir = target.parent().unwrap_or(&target).to_owned();
             fs::create_dir_all(&dir).map_err(|e| failed("make", &dir, e))?;
-            fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).map_err(|e| failed("make", &dir, e))?;
+            fs::set_permissions(&dir, PermissionsExt::from_mode(0o700))
+                .map_err(|e| failed("make", &dir, e))?;
             let draft = target.with_extension("draft");
             remove_file(&draft)?;
             let size = format!("{}G", spec.size_gib);
@@ -120,7 +123,8 @@ impl File {
                 (_, Some((base, format))) => {
                     let draft_text = draft.display().to_string();
                     let base_text = base.display().to_string();
-                    let mut args = vec!["create", "-q", "-f", "qcow2", "-F", format, "-b", &base_text, &draft_text];
+                    let mut args =
+                        vec!["create", "-q", "-f", "qcow2", "-F", format, "-b", &base_text, &draft_text];
                     if spec.size_gib > 0 {
                         args.push(&size);
                     }
@@ -160,9 +164,9 @@ fn qemu_img(args: &[&str], paths: &[&Path]) -> Result<()> {
 }
 
 fn run(command: &mut Command, program: &str, package: &str) -> Result<()> {
-    let output = command
-        .output()
-        .map_err(|e| Error::unavailable(format!("{program} is not installed: install the package {package}")).caused_by(e))?;
+    let output = command.output().map_err(|e| {
+        Error::unavailable(format!("{program} is not installed: install the package {package}")).caused_by(e)
+    })?;
     if output.status.success() {
         return Ok(());
     }
@@ -193,7 +197,18 @@ fn config_drive(target: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
         fs::write(&path, content).map_err(|e| failed("write", &path, e))?;
     }
     let mut command = Command::new("genisoimage");
-    command.args(["-quiet", "-ldots", "-allow-lowercase", "-allow-multidot", "-l", "-J", "-r", "-V", "config-2", "-o"]);
+    command.args([
+        "-quiet",
+        "-ldots",
+        "-allow-lowercase",
+        "-allow-multidot",
+        "-l",
+        "-J",
+        "-r",
+        "-V",
+        "config-2",
+        "-o",
+    ]);
     run(command.arg(target).arg(&tree), "genisoimage", "genisoimage")?;
     clear()
 }
@@ -210,7 +225,11 @@ impl Disks for File {
 
     fn locate(&self, server: ServerId, name: &str) -> Result<DiskFile> {
         let file = self.file(server, name);
-        if file.path.exists() { Ok(file) } else { Err(Error::not_found(format!("the server {server} has no disk {name}"))) }
+        if file.path.exists() {
+            Ok(file)
+        } else {
+            Err(Error::not_found(format!("the server {server} has no disk {name}")))
+        }
     }
 
     fn remove(&self, server: ServerId) -> BoxFuture<'_, Result<()>> {

@@ -76,7 +76,11 @@ fn raw(path: &Path, format: &str, length: u64) -> Result<ImageInfo> {
 
 fn qemu_img_info(path: &Path, format: &str) -> Result<Value> {
     let mut command = Command::new("qemu-img");
-    command.args(["info", "--output=json", "-f", format, "--"]).arg(path).env_clear().env("PATH", "/usr/bin:/bin");
+    command
+        .args(["info", "--output=json", "-f", format, "--"])
+        .arg(path)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
     // SAFETY: setrlimit is async-signal-safe and is given values made before the fork.
     unsafe {
         command.pre_exec(|| {
@@ -87,9 +91,9 @@ fn qemu_img_info(path: &Path, format: &str) -> Result<Value> {
             Ok(())
         });
     }
-    let output = command
-        .output()
-        .map_err(|e| Error::unavailable("qemu-img is not installed: install the package qemu-utils").caused_by(e))?;
+    let output = command.output().map_err(|e| {
+        Error::unavailable("qemu-img is not installed: install the package qemu-utils").caused_by(e)
+    })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said.rsplit(": ").next().unwrap_or("").trim();

@@ -10,7 +10,9 @@ use pileus_disks::{Base, DiskSpec, Disks, Source, file::File};
 use tempfile::TempDir;
 
 fn qemu_img(args: &[&str]) {
-    assert!(Command::new("qemu-img").args(args).stdout(std::process::Stdio::null()).status().unwrap().success());
+    assert!(
+        Command::new("qemu-img").args(args).stdout(std::process::Stdio::null()).status().unwrap().success()
+    );
 }
 
 struct Bench {
@@ -40,8 +42,7 @@ async fn overlays_are_made_once_and_leave_nothing() {
     for format in ["qcow2", "raw", "vmdk", "vdi"] {
         let base = b.image(format);
         let server = ServerId::new();
-        let root =
-            DiskSpec { server, name: "root".into(), source: Source::Image(base.clone()), size_gib: 1 };
+        let root = DiskSpec { server, name: "root".into(), source: Source::Image(base.clone()), size_gib: 1 };
         for _ in 0..2 {
             b.disks.ensure(&root).await.unwrap();
         }
@@ -49,7 +50,8 @@ async fn overlays_are_made_once_and_leave_nothing() {
         let info = b.disks.inspect(&made.path, "qcow2").await.unwrap_err();
         assert!(info.message().contains("backing file"), "an overlay is no image to upload: {info}");
         let files = vec![("openstack/latest/user_data".to_owned(), b"#!/bin/sh".to_vec())];
-        let config = DiskSpec { server, name: "config".into(), source: Source::ConfigDrive(files), size_gib: 0 };
+        let config =
+            DiskSpec { server, name: "config".into(), source: Source::ConfigDrive(files), size_gib: 0 };
         b.disks.ensure(&config).await.unwrap();
         let iso = std::fs::read(b.disks.locate(server, "config").unwrap().path).unwrap();
         assert!(iso.windows(8).any(|w| w == b"config-2"));
