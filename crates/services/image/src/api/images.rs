@@ -1,0 +1,306 @@
+//! Images: list, create, show, delete, tags, activation.
+
+use std::collections::BTreeMap;
+
+use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
+use pileus_http::{Listing, Reply, header};
+use pileus_store::{Query, Resource, Stored, taken};
+use serde_json::{Value, json};
+
+use super::{Call, view};
+use crate::{
+    images,
+    model::{Image, Status, Visibility},
+};
+
+const PAGE_MAX: usize = 1000;
+const PAGE: usize = 25;
+
+/// The image that `{id}` names, if the caller may see it.
+pub(super) async fn named(call: &Call) -> Result<Stored<Image>> {
+    let id: ImageId = call.id("id", |t| Error::not_found(format!("No image found with ID {t}")))?;
+    let ctx = call.ctx.clone();
+    let found = call.state.store.read(move |rd| images::get(rd, &ctx, id)).await;
+    found.map_err(|e| if e.is_not_found() { Error::not_found(format!("No image found with ID {id}")) } else { e })
+}
+
+/// The same, where the caller may change it.
+pub(super) async fn owned(call: &Call) -> Result<Stored<Image>> {
+    let image = named(call).await?;
+    let own = call.ctx.caller.project.as_ref().map(|p| &p.id);
+    if call.ctx.is_admin() || (own.is_some() && image.owner.as_ref() == own) {
+        Ok(image)
+    } else {
+        Err(call.denied())
+    }
+}
+
+/// Changes an image that the caller owns.
+pub(super) async fn change(
+    call: &Call,
+    f: impl Fn(&mut Image) -> Result<()> + Send + 'static,
+) -> Result<Stored<Image>> {
+    let id = owned(call).await?.id;
+    let write = call.state.store.write(move |tx| {
+        tx.update::<Image>(&Scope::All, id, |image| {
+            f(image)?;
+            image.updated_at = Time::now();
+            Ok(())
+        })
+    });
+    write.await
+}
+
+/// `GET /v2/images`
+pub async fn list(call: Call) -> Result<Reply> {
+    const KEYS: [&str; 9] =
+        ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at", "owner"];
+    let q = &call.query;
+    let listing = Listing::parse(q, &KEYS, ("created_at", true), PAGE_MAX)?;
+    let listing = Listing { limit: Some(if q.has("limit") { listing.limit.unwrap_or(PAGE) } else { PAGE }), ..listing };
+    let filters = Filters::parse(&call)?;
+    let all = call.state.store.read(|rd| rd.list::<Image>(&Scope::All, &Query::all())).await?;
+    let kept = all.iter().filter(|i| filters.keeps(i, &call));
+    // Sorted by the full time, shown by the second.
+    let keyed: Vec<Value> = kept
+        .map(|i| {
+            let mut v = view::view(i);
+            v["created_at"] = json!(i.created_at.0);
+            v["updated_at"] = json!(i.updated_at.0);
+            v
+        })
+        .collect();
+    let (mut page, more) = listing.apply(keyed)?;
+    for v in &mut page {
+        for key in ["created_at", "updated_at"] {
+            v[key] = json!(Time(v[key].as_i64().unwrap_or(0)).z());
+        }
+    }
+    let first = match call.uri.query() {
+        Some(query) if !query.is_empty() => format!("/v2/images?{}", strip_marker(query)),
+        _ => "/v2/images".to_owned(),
+    };
+    let mut body = json!({"images": page, "first": first, "schema": "/v2/schemas/images"});
+    if let (true, Some(last)) = (more, page_last(&body)) {
+        body["next"] = json!(format!("/v2/images?{}", q.with("marker", &last)));
+    }
+    Reply::ok(&body)
+}
+
+fn page_last(body: &Value) -> Option<String> {
+    Some(body["images"].as_array()?.last()?["id"].as_str()?.to_owned())
+}
+
+fn strip_marker(query: &str) -> String {
+    query.split('&').filter(|p| !p.starts_with("marker=")).collect::<Vec<_>>().join("&")
+}
+
+/// What a list's query selects by.
+struct Filters {
+    any: Vec<(String, Vec<String>)>,
+    tags: Vec<String>,
+    visibility: Option<Visibility>,
+    hidden: bool,
+    size: (u64, u64),
+}
+
+impl Filters {
+    fn parse(call: &Call) -> Result<Self> {
+        let q = &call.query;
+        let visibility = match q.get("visibility") {
+            None | Some("all") => None,
+            Some(word) => Some(Visibility::parse(word).ok_or_else(|| {
+                Error::bad_request(format!("Invalid visibility value: {word}"))
+            })?),
+        };
+        let number = |name: &str, default: u64| match q.get(name) {
+            None => Ok(default),
+            Some(t) => t.parse().map_err(|_| Error::bad_request(format!("Unable to filter by {name}: not a number"))),
+        };
+        const OTHERS: [&str; 14] = [
+            "limit", "marker", "sort", "sort_key", "sort_dir", "tag", "visibility", "os_hidden", "size_min", "size_max",
+            "member_status", "changes-since", "created_at", "updated_at",
+        ];
+        let mut any = Vec::new();
+        for (name, value) in q.iter().filter(|(n, _)| !OTHERS.contains(n)) {
+            let values = match value.strip_prefix("in:") {
+                Some(list) => list.split(',').map(|v| v.trim_matches('"').to_owned()).collect(),
+                None => vec![value.strip_prefix("eq:").unwrap_or(value).to_owned()],
+            };
+            any.push((name.to_owned(), values));
+        }
+        Ok(Self {
+            any,
+            tags: q.all("tag").map(str::to_owned).collect(),
+            visibility,
+            hidden: q.flag("os_hidden").unwrap_or(false),
+            size: (number("size_min", 0)?, number("size_max", u64::MAX)?),
+        })
+    }
+
+    fn keeps(&self, image: &Image, call: &Call) -> bool {
+        let own = call.ctx.caller.project.as_ref().map(|p| &p.id);
+        let listed = match self.visibility {
+            Some(v) => image.visibility == v && images::visible_to(image, &call.ctx),
+            // Community images of others are found only by asking for them.
+            None => {
+                images::visible_to(image, &call.ctx)
+                    && (image.visibility != Visibility::Community || image.owner.as_ref() == own)
+            }
+        };
+        let accepted = image.owner.as_ref() == own
+            || call.ctx.is_admin()
+            || image.visibility != Visibility::Shared
+            || image.members.iter().any(|m| Some(&m.project_id) == own && m.status == "accepted");
+        let size = image.size.unwrap_or(0);
+        let value = |name: &str| match view::view(image).get(name) {
+            Some(Value::String(s)) => s.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        listed
+            && accepted
+            && image.hidden == self.hidden
+            && self.tags.iter().all(|t| image.tags.contains(t))
+            && size >= self.size.0
+            && size <= self.size.1
+            && self.any.iter().all(|(name, wanted)| wanted.iter().any(|w| w.eq_ignore_ascii_case(&value(name)) && (name != "name" || *w == value(name))))
+    }
+}
+
+/// `POST /v2/images`
+pub async fn create(mut call: Call) -> Result<Reply> {
+    let body = call.value().await?;
+    let fields = body.as_object().ok_or_else(|| Error::bad_request("Provided object does not match schema 'image'"))?;
+    let id = match fields.get("id") {
+        None => ImageId::new(),
+        Some(v) => v.as_str().and_then(|t| t.parse().ok()).ok_or_else(|| {
+            Error::bad_request(format!("Provided object does not match schema 'image': {v} does not match a UUID"))
+        })?,
+    };
+    let now = Time::now();
+    let mut image = Image {
+        id,
+        name: None,
+        owner: Some(call.ctx.project_id()?.clone()),
+        status: Status::Queued,
+        visibility: Visibility::Shared,
+        disk_format: None,
+        container_format: None,
+        size: None,
+        virtual_size: None,
+        checksum: None,
+        os_hash_algo: None,
+        os_hash_value: None,
+        min_disk_gib: 0,
+        min_ram_mib: 0,
+        protected: false,
+        hidden: false,
+        tags: Vec::new(),
+        properties: BTreeMap::new(),
+        members: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    for (name, value) in fields.iter().filter(|(n, _)| *n != "id") {
+        view::set(&mut image, name, value)?;
+    }
+    check(&call, &image)?;
+    let made = image.clone();
+    let write = call.state.store.write(move |tx| {
+        tx.insert(&made).map_err(|e| match taken(&e) {
+            Some(_) => Error::conflict(format!("Image ID {} already exists!", made.id)),
+            None => e,
+        })
+    });
+    write.await?;
+    let location = call.base.url(&format!("/v2/images/{id}"));
+    Ok(Reply::json(201, &view::view(&image))?.header(header::LOCATION, location))
+}
+
+/// What only administrators may ask for.
+pub(super) fn check(call: &Call, image: &Image) -> Result<()> {
+    let admin = call.ctx.is_admin();
+    if image.visibility == Visibility::Public && !admin {
+        return Err(Error::forbidden("You are not authorized to complete publicize_image action."));
+    }
+    let own = call.ctx.caller.project.as_ref().map(|p| &p.id);
+    if image.owner.as_ref() != own && !admin {
+        return Err(Error::forbidden("You are not permitted to create images owned by another project."));
+    }
+    Ok(())
+}
+
+/// `GET /v2/images/{id}`
+pub async fn show(call: Call) -> Result<Reply> {
+    Reply::ok(&view::view(&*named(&call).await?))
+}
+
+/// `DELETE /v2/images/{id}`: the row first; the data goes with it, and the sweep takes what a crash leaves.
+pub async fn delete(call: Call) -> Result<Reply> {
+    let image = owned(&call).await?;
+    if image.protected {
+        return Err(Error::forbidden(format!("Image {} is protected and cannot be deleted.", image.id)));
+    }
+    let id = image.id;
+    if !call.state.store.write(move |tx| tx.delete::<Image>(id)).await? {
+        return Err(Image::not_found(&id.to_string()));
+    }
+    match tokio::fs::remove_file(call.state.path(id)).await {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(image_id = %id, error = %e, "an image's data was not removed; the sweep will");
+        }
+        _ => {}
+    }
+    Ok(Reply::no_content())
+}
+
+/// `PUT /v2/images/{id}/tags/{tag}`
+pub async fn add_tag(call: Call) -> Result<Reply> {
+    let tag = call.param("tag").to_owned();
+    if tag.chars().count() > 255 {
+        return Err(Error::bad_request("The tag is too long."));
+    }
+    change(&call, move |image| {
+        if !image.tags.contains(&tag) {
+            image.tags.push(tag.clone());
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::no_content())
+}
+
+/// `DELETE /v2/images/{id}/tags/{tag}`
+pub async fn remove_tag(call: Call) -> Result<Reply> {
+    let tag = call.param("tag").to_owned();
+    change(&call, move |image| {
+        let before = image.tags.len();
+        image.tags.retain(|t| *t != tag);
+        if image.tags.len() < before { Ok(()) } else { Err(Error::not_found("Could not find the tag.")) }
+    })
+    .await?;
+    Ok(Reply::no_content())
+}
+
+async fn activate(call: Call, from: Status, to: Status) -> Result<Reply> {
+    change(&call, move |image| {
+        if image.status != from && image.status != to {
+            return Err(Error::forbidden(format!("Not allowed to change an image in status '{}'", image.status.word())));
+        }
+        image.status = to;
+        Ok(())
+    })
+    .await?;
+    Ok(Reply::no_content())
+}
+
+/// `POST …/actions/deactivate`
+pub async fn deactivate(call: Call) -> Result<Reply> {
+    activate(call, Status::Active, Status::Deactivated).await
+}
+
+/// `POST …/actions/reactivate`
+pub async fn reactivate(call: Call) -> Result<Reply> {
+    activate(call, Status::Deactivated, Status::Active).await
+}

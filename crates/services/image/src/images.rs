@@ -1,0 +1,51 @@
+//! Images by who may see them.
+
+use pileus_base::{
+    Ctx, Error, Result, Scope,
+    ids::{ImageId, ProjectId},
+};
+use pileus_store::{Query, Read, Resource, Stored};
+
+use crate::model::{Image, Visibility};
+
+/// Whether `project` may use the image.
+pub fn visible_to(image: &Image, ctx: &Ctx) -> bool {
+    let project = ctx.caller.project.as_ref().map(|p| &p.id);
+    ctx.is_admin()
+        || matches!(image.visibility, Visibility::Public | Visibility::Community)
+        || (project.is_some() && image.owner.as_ref() == project)
+        || (image.visibility == Visibility::Shared && project.is_some_and(|p| is_member(image, p)))
+}
+
+fn is_member(image: &Image, project: &ProjectId) -> bool {
+    image.members.iter().any(|m| m.project_id == *project)
+}
+
+/// The image of this id, if the caller may see it.
+///
+/// # Errors
+/// 404 in Glance's words.
+pub fn get(rd: &mut Read<'_>, ctx: &Ctx, id: ImageId) -> Result<Stored<Image>> {
+    let image: Stored<Image> = rd.get(&Scope::All, id)?;
+    if visible_to(&image, ctx) { Ok(image) } else { Err(Image::not_found(&id.to_string())) }
+}
+
+/// The image of this id or name.
+///
+/// # Errors
+/// 404 where there is none; 409 where the name is ambiguous.
+pub fn find(rd: &mut Read<'_>, ctx: &Ctx, name_or_id: &str) -> Result<Stored<Image>> {
+    if let Ok(id) = name_or_id.parse() {
+        match get(rd, ctx, id) {
+            Err(e) if e.is_not_found() => {}
+            found => return found,
+        }
+    }
+    let mut named: Vec<Stored<Image>> = rd.list(&Scope::All, &Query::by("name", name_or_id))?;
+    named.retain(|i| visible_to(i, ctx));
+    match (named.pop(), named.len()) {
+        (Some(one), 0) => Ok(one),
+        (Some(_), _) => Err(Error::conflict(format!("Multiple images are named {name_or_id}."))),
+        (None, _) => Err(Image::not_found(name_or_id)),
+    }
+}
