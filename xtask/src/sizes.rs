@@ -17,7 +17,8 @@ pub fn check(root: &Path) -> anyhow::Result<()> {
     for (lines, path) in found.iter().filter(|(lines, _)| *lines > SOFT) {
         println!("sizes: {lines} lines: {path}");
     }
-    let over: Vec<_> = found.iter().filter(|(lines, _)| *lines > HARD).map(|(_, path)| path.as_str()).collect();
+    let over: Vec<_> =
+        found.iter().filter(|(lines, _)| *lines > HARD).map(|(_, path)| path.as_str()).collect();
     if over.is_empty() {
         println!("sizes: {} files, none past {HARD} lines", found.len());
         return Ok(());

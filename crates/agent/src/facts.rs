@@ -27,7 +27,8 @@ pub fn read(state_dir: &Path, hypervisor: pileus_hypervisor::Facts) -> Result<Ho
     let meminfo = read_file("/proc/meminfo");
     let cpuinfo = read_file("/proc/cpuinfo");
     let model = cpuinfo.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": "));
-    let mut load = read_file("/proc/loadavg").split_whitespace().map(|n| n.parse().unwrap_or(0.0)).collect::<Vec<_>>();
+    let mut load =
+        read_file("/proc/loadavg").split_whitespace().map(|n| n.parse().unwrap_or(0.0)).collect::<Vec<_>>();
     load.resize(3, 0.0);
     let uptime = read_file("/proc/uptime");
     Ok(HostFacts {

@@ -112,7 +112,8 @@ impl Agent {
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.
     async fn start(&self, spec: &ServerSpec) -> Result<()> {
-        let running = matches!(self.hypervisor.state(spec.id).await?, GuestState::Running | GuestState::Paused);
+        let running =
+            matches!(self.hypervisor.state(spec.id).await?, GuestState::Running | GuestState::Paused);
         let mut taps = Vec::new();
         for nic in spec.nics.iter().filter(|_| !running) {
             taps.extend(self.dataplane.open_tap(nic.network, nic.port).await?);
@@ -192,7 +193,9 @@ impl Host for Agent {
         self.dataplane.ports(network)
     }
     fn dial(&self, network: NetworkId, to: IpAddr, port: u16) -> BoxFuture<'_, Result<Box<dyn Stream>>> {
-        Box::pin(async move { Ok(Box::new(self.dataplane.dial(network, to, port).await?) as Box<dyn Stream>) })
+        Box::pin(
+            async move { Ok(Box::new(self.dataplane.dial(network, to, port).await?) as Box<dyn Stream>) },
+        )
     }
 
     fn ensure_server<'a>(&'a self, spec: &'a ServerSpec) -> BoxFuture<'a, Result<()>> {

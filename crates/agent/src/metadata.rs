@@ -22,7 +22,11 @@ impl Metadata for LateMetadata {
     fn answer(&self, q: MetadataQuery) -> BoxFuture<'_, MetadataAnswer> {
         Box::pin(async move {
             let Some(source) = self.0.get() else {
-                return MetadataAnswer { status: 503, media: "text/plain".into(), body: b"starting\n".to_vec() };
+                return MetadataAnswer {
+                    status: 503,
+                    media: "text/plain".into(),
+                    body: b"starting\n".to_vec(),
+                };
             };
             let query = pileus_host::MetadataQuery {
                 network: q.network,

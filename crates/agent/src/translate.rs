@@ -92,8 +92,12 @@ pub(crate) fn guest(spec: &ServerSpec, disks: &dyn Disks) -> Result<GuestSpec> {
             serial: d.name.clone(),
         })
     };
-    let nic =
-        |n: &pileus_host::NicSpec| Nic { port: n.port, mac: n.mac.clone(), mtu: n.mtu, model: n.model.clone() };
+    let nic = |n: &pileus_host::NicSpec| Nic {
+        port: n.port,
+        mac: n.mac.clone(),
+        mtu: n.mtu,
+        model: n.model.clone(),
+    };
     Ok(GuestSpec {
         id: spec.id,
         name: spec.name.clone(),

@@ -36,7 +36,9 @@ pub fn load<T: DeserializeOwned>(
     for ((section, key), name, text) in variables {
         let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(section) = section else {
-            return Err(Error::bad_request(format!("{name} names a section, but the file has a value there")));
+            return Err(Error::bad_request(format!(
+                "{name} names a section, but the file has a value there"
+            )));
         };
         section.insert(key, value(&text));
     }
@@ -82,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_environment_wins_and_unknown_keys_are_named() {
-        let pairs = [("PILEUS_IDENTITY__TOKEN_TTL_S", "60"), ("PILEUS_IDENTITY__REGION", "a b"), ("PATH", "x")];
+        let pairs =
+            [("PILEUS_IDENTITY__TOKEN_TTL_S", "60"), ("PILEUS_IDENTITY__REGION", "a b"), ("PATH", "x")];
         let config: Config = load(None, env(&pairs)).unwrap();
         assert_eq!(config.identity, Identity { token_ttl_s: 60, region: "a b".into() });
         let e = load::<Config>(None, env(&[("PILEUS_IDENTITY__COLOUR", "red")])).unwrap_err();

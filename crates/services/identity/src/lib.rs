@@ -190,3 +190,25 @@ pub fn project(rd: &mut Read<'_>, id: &ProjectId) -> Result<Option<Project>> {
 pub fn user(rd: &mut Read<'_>, id: &pileus_base::ids::UserId) -> Result<Option<User>> {
     Ok(rd.find::<User>(&Scope::All, id)?.map(|u| u.value))
 }
+
+/// Rotates an old key and forgets revocations that have ended.
+struct Upkeep(Arc<Identity>);
+
+impl pileus_reconcile::Reconciler for Upkeep {
+    const NAME: &'static str = "identity.upkeep";
+
+    async fn reconcile(&self) -> Result<pileus_reconcile::Report> {
+        self.0.upkeep().await?;
+        Ok(pileus_reconcile::Report::default())
+    }
+}
+
+impl Identity {
+    /// Registers the reconcilers.
+    pub fn reconcilers(
+        self: &Arc<Self>,
+        reconcilers: pileus_reconcile::Reconcilers,
+    ) -> pileus_reconcile::Reconcilers {
+        reconcilers.register(Upkeep(self.clone()), std::time::Duration::from_secs(3600))
+    }
+}

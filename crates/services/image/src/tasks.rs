@@ -28,7 +28,8 @@ impl Reconciler for Sweep {
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let name = entry.file_name().to_string_lossy().into_owned();
             let id = name.split('.').next().unwrap_or("").to_owned();
-            let owned = if name.ends_with(upload::PART) { upload::under_way(&name) } else { known.contains(&id) };
+            let owned =
+                if name.ends_with(upload::PART) { upload::under_way(&name) } else { known.contains(&id) };
             if !owned {
                 removed += 1;
                 tokio::fs::remove_file(entry.path()).await.map_err(failed)?;

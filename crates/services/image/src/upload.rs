@@ -63,7 +63,9 @@ impl Images {
         let start = self.store.write(move |tx| {
             tx.update::<Image>(&Scope::All, id, |image| {
                 if image.disk_format.is_none() || image.container_format.is_none() {
-                    return Err(Error::bad_request("Properties disk_format, container_format must be set prior to saving data."));
+                    return Err(Error::bad_request(
+                        "Properties disk_format, container_format must be set prior to saving data.",
+                    ));
                 }
                 if image.status != Status::Queued {
                     return Err(Error::conflict(format!(
@@ -100,18 +102,23 @@ impl Images {
         let part = Part::new(self, image.id);
         let failed = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::StorageFull => {
-                Error::new(Kind::TooLarge, "There is not enough disk space on the image storage media.").caused_by(e)
+                Error::new(Kind::TooLarge, "There is not enough disk space on the image storage media.")
+                    .caused_by(e)
             }
             _ => Error::wrap(format!("failed to write `{}`", part.path.display()), e),
         };
         let mut options = tokio::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&part.path).await.map_err(failed)?;
+        let mut file =
+            options.write(true).create_new(true).mode(0o600).open(&part.path).await.map_err(failed)?;
         let (mut md5, mut sha512, mut size) = (Md5::new(), Sha512::new(), 0u64);
         let limit = self.options.max_upload_bytes.min(self.room(image).await?);
         while let Some(chunk) = data.next().await? {
             size += chunk.len() as u64;
             if size > limit {
-                return Err(Error::new(Kind::TooLarge, format!("Image storage quota or size limit exceeded: at most {limit} bytes.")));
+                return Err(Error::new(
+                    Kind::TooLarge,
+                    format!("Image storage quota or size limit exceeded: at most {limit} bytes."),
+                ));
             }
             md5.update(&chunk);
             sha512.update(&chunk);
@@ -149,7 +156,9 @@ impl Images {
         let (Some(limit), Some(owner)) = (self.options.project_bytes, image.owner.clone()) else {
             return Ok(u64::MAX);
         };
-        let read = self.store.read(move |rd| rd.list::<Image>(&Scope::Project(owner.clone()), &pileus_store::Query::all()));
+        let read = self
+            .store
+            .read(move |rd| rd.list::<Image>(&Scope::Project(owner.clone()), &pileus_store::Query::all()));
         let used: u64 = read.await?.iter().filter_map(|i| i.size).sum();
         Ok(limit.saturating_sub(used))
     }

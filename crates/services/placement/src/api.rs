@@ -112,7 +112,8 @@ async fn list(call: Call) -> Result<Reply> {
 async fn create(mut call: Call) -> Result<Reply> {
     let body = call.value().await?;
     let name = body["name"].as_str().filter(|n| !n.is_empty() && n.len() <= 200);
-    let name = name.ok_or_else(|| Error::bad_request("JSON does not validate: 'name' is a required property"))?;
+    let name =
+        name.ok_or_else(|| Error::bad_request("JSON does not validate: 'name' is a required property"))?;
     let id = match body.get("uuid").and_then(Value::as_str) {
         None => ProviderId::new(),
         Some(text) => text.parse()?,
@@ -137,7 +138,8 @@ async fn show(call: Call) -> Result<Reply> {
 
 async fn update(mut call: Call) -> Result<Reply> {
     let body = call.value().await?;
-    let name = body["name"].as_str().ok_or_else(|| Error::bad_request("'name' is a required property"))?.to_owned();
+    let name =
+        body["name"].as_str().ok_or_else(|| Error::bad_request("'name' is a required property"))?.to_owned();
     let id = named(&call).await?.id;
     let write = call.state.store.write(move |tx| {
         tx.update::<Provider>(&Scope::All, id, |p| {
@@ -153,7 +155,9 @@ async fn delete(call: Call) -> Result<Reply> {
     let id = named(&call).await?.id;
     let write = call.state.store.write(move |tx| {
         if tx.count::<Allocation>(&Scope::All, &Query::by("provider", id))? > 0 {
-            return Err(Error::conflict(format!("Unable to delete resource provider {id}: it has allocations.")));
+            return Err(Error::conflict(format!(
+                "Unable to delete resource provider {id}: it has allocations."
+            )));
         }
         tx.delete::<Provider>(id)
     });
@@ -181,7 +185,10 @@ async fn set_inventories(mut call: Call) -> Result<Reply> {
     let write = call.state.store.write(move |tx| {
         for class in tx.get::<Provider>(&Scope::All, id)?.inventories.keys() {
             if !wanted.contains_key(class) && allocations::used(tx, id, class)? > 0 {
-                return Err(Error::conflict(format!("Inventory for '{class}' on resource provider '{id}' in use.")).code("InventoryInUse"));
+                return Err(Error::conflict(format!(
+                    "Inventory for '{class}' on resource provider '{id}' in use."
+                ))
+                .code("InventoryInUse"));
             }
         }
         tx.update::<Provider>(&Scope::All, id, |p| {
@@ -201,7 +208,10 @@ async fn usages(call: Call) -> Result<Reply> {
     let provider = named(&call).await?.value;
     let (id, classes) = (provider.id, provider.inventories.keys().cloned().collect::<Vec<_>>());
     let read = call.state.store.read(move |rd| {
-        classes.iter().map(|c| Ok((c.clone(), allocations::used(rd, id, c)?))).collect::<Result<BTreeMap<_, _>>>()
+        classes
+            .iter()
+            .map(|c| Ok((c.clone(), allocations::used(rd, id, c)?)))
+            .collect::<Result<BTreeMap<_, _>>>()
     });
     Reply::ok(&json!({"resource_provider_generation": provider.generation, "usages": read.await?}))
 }
@@ -239,11 +249,17 @@ async fn aggregates(call: Call) -> Result<Reply> {
 async fn provider_allocations(call: Call) -> Result<Reply> {
     let p = named(&call).await?;
     let id = p.id;
-    let read = call.state.store.read(move |rd| rd.list::<Allocation>(&Scope::All, &Query::by("provider", id)));
+    let read =
+        call.state.store.read(move |rd| rd.list::<Allocation>(&Scope::All, &Query::by("provider", id)));
     let all: Map<String, Value> = read
         .await?
         .iter()
-        .map(|a| (a.consumer.to_string(), json!({"resources": a.resources.get(&id), "consumer_generation": a.generation})))
+        .map(|a| {
+            (
+                a.consumer.to_string(),
+                json!({"resources": a.resources.get(&id), "consumer_generation": a.generation}),
+            )
+        })
         .collect();
     Reply::ok(&json!({"allocations": all, "resource_provider_generation": p.generation}))
 }
@@ -274,7 +290,8 @@ async fn set_consumer(mut call: Call) -> Result<Reply> {
         resources.insert(provider.parse()?, amounts);
     }
     let text = |key: &str| body[key].as_str().map(str::to_owned);
-    let project: ProjectId = text("project_id").ok_or_else(|| Error::bad_request("'project_id' is a required property"))?.into();
+    let project: ProjectId =
+        text("project_id").ok_or_else(|| Error::bad_request("'project_id' is a required property"))?.into();
     let user: Option<UserId> = text("user_id").map(Into::into);
     let generation = body["consumer_generation"].as_u64();
     let write = call.state.store.write(move |tx| {
@@ -299,13 +316,19 @@ async fn delete_consumer(call: Call) -> Result<Reply> {
 }
 
 async fn candidates(call: Call) -> Result<Reply> {
-    let asked = call.query.get("resources").ok_or_else(|| Error::bad_request("'resources' is a required property"))?;
+    let asked = call
+        .query
+        .get("resources")
+        .ok_or_else(|| Error::bad_request("'resources' is a required property"))?;
     let mut amounts = Vec::new();
     for part in asked.split(',') {
         let pair = part.split_once(':').and_then(|(c, n)| Some((c.to_owned(), n.parse::<u64>().ok()?)));
-        amounts.push(pair.ok_or_else(|| Error::bad_request(format!("Badly formed resources parameter: {part}")))?);
+        amounts.push(
+            pair.ok_or_else(|| Error::bad_request(format!("Badly formed resources parameter: {part}")))?,
+        );
     }
-    let traits: Vec<String> = call.query.get("required").map_or(vec![], |t| t.split(',').map(str::to_owned).collect());
+    let traits: Vec<String> =
+        call.query.get("required").map_or(vec![], |t| t.split(',').map(str::to_owned).collect());
     let read = call.state.store.read(move |rd| {
         let wanted: Vec<(&str, u64)> = amounts.iter().map(|(c, n)| (c.as_str(), *n)).collect();
         let (mut requests, mut summaries) = (Vec::new(), Map::new());
@@ -332,12 +355,18 @@ async fn candidates(call: Call) -> Result<Reply> {
 }
 
 async fn project_usages(call: Call) -> Result<Reply> {
-    let asked = call.query.get("project_id").ok_or_else(|| Error::bad_request("'project_id' is a required property"))?;
+    let asked = call
+        .query
+        .get("project_id")
+        .ok_or_else(|| Error::bad_request("'project_id' is a required property"))?;
     let project: ProjectId = asked.into();
     if !call.scope.covers(Some(&project)) {
         return Err(call.denied());
     }
-    let read = call.state.store.read(move |rd| rd.list::<Allocation>(&Scope::Project(project.clone()), &Query::all()));
+    let read = call
+        .state
+        .store
+        .read(move |rd| rd.list::<Allocation>(&Scope::Project(project.clone()), &Query::all()));
     let mut usages: BTreeMap<String, u64> = BTreeMap::new();
     let all = read.await?;
     for (class, amount) in all.iter().flat_map(|a| a.resources.values()).flatten() {

@@ -61,7 +61,9 @@ impl Placement {
                 None => {
                     let mut provider = Provider::new(ProviderId::new(), &facts.hostname);
                     provider.inventories = inventories;
-                    provider.traits = ["COMPUTE_NODE", "COMPUTE_TRUSTED_CERTS", "HW_CPU_X86_SSE2"].map(str::to_owned).into();
+                    provider.traits = ["COMPUTE_NODE", "COMPUTE_TRUSTED_CERTS", "HW_CPU_X86_SSE2"]
+                        .map(str::to_owned)
+                        .into();
                     tx.insert(&provider)?;
                     Ok(provider.id)
                 }

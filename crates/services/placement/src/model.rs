@@ -46,7 +46,14 @@ fn even() -> f64 {
 impl Inventory {
     /// All of `total`, promised `ratio` times.
     pub fn of(total: u64, ratio: f64) -> Self {
-        Self { total, reserved: 0, min_unit: 1, max_unit: total.max(1), step_size: 1, allocation_ratio: ratio }
+        Self {
+            total,
+            reserved: 0,
+            min_unit: 1,
+            max_unit: total.max(1),
+            step_size: 1,
+            allocation_ratio: ratio,
+        }
     }
     /// What may be claimed in all.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]

@@ -16,7 +16,10 @@ const PIECE: usize = 256 * 1024;
 /// `PUT /v2/images/{id}/file`
 pub async fn upload(mut call: Call) -> Result<Reply> {
     if call.header("content-type").is_none_or(|t| t != "application/octet-stream") {
-        return Err(Error::new(Kind::UnsupportedMedia, "The media type is not supported: use application/octet-stream"));
+        return Err(Error::new(
+            Kind::UnsupportedMedia,
+            "The media type is not supported: use application/octet-stream",
+        ));
     }
     let id = images::owned(&call).await?.id;
     let data = call.chunks();
@@ -29,7 +32,9 @@ pub async fn download(call: Call) -> Result<Reply> {
     let image = images::named(&call).await?;
     let size = match (image.status, image.size) {
         (Status::Deactivated, _) if !call.ctx.is_admin() => {
-            return Err(Error::forbidden("The requested image has been deactivated. Image data download is forbidden."));
+            return Err(Error::forbidden(
+                "The requested image has been deactivated. Image data download is forbidden.",
+            ));
         }
         (_, Some(size)) => size,
         (_, None) => return Ok(Reply::no_content()),

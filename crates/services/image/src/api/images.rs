@@ -21,7 +21,9 @@ pub(super) async fn named(call: &Call) -> Result<Stored<Image>> {
     let id: ImageId = call.id("id", |t| Error::not_found(format!("No image found with ID {t}")))?;
     let ctx = call.ctx.clone();
     let found = call.state.store.read(move |rd| images::get(rd, &ctx, id)).await;
-    found.map_err(|e| if e.is_not_found() { Error::not_found(format!("No image found with ID {id}")) } else { e })
+    found.map_err(
+        |e| if e.is_not_found() { Error::not_found(format!("No image found with ID {id}")) } else { e },
+    )
 }
 
 /// The same, where the caller may change it.
@@ -53,11 +55,21 @@ pub(super) async fn change(
 
 /// `GET /v2/images`
 pub async fn list(call: Call) -> Result<Reply> {
-    const KEYS: [&str; 9] =
-        ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at", "owner"];
+    const KEYS: [&str; 9] = [
+        "name",
+        "status",
+        "container_format",
+        "disk_format",
+        "size",
+        "id",
+        "created_at",
+        "updated_at",
+        "owner",
+    ];
     let q = &call.query;
     let listing = Listing::parse(q, &KEYS, ("created_at", true), PAGE_MAX)?;
-    let listing = Listing { limit: Some(if q.has("limit") { listing.limit.unwrap_or(PAGE) } else { PAGE }), ..listing };
+    let listing =
+        Listing { limit: Some(if q.has("limit") { listing.limit.unwrap_or(PAGE) } else { PAGE }), ..listing };
     let filters = Filters::parse(&call)?;
     let all = call.state.store.read(|rd| rd.list::<Image>(&Scope::All, &Query::all())).await?;
     let kept = all.iter().filter(|i| filters.keeps(i, &call));
@@ -109,17 +121,32 @@ impl Filters {
         let q = &call.query;
         let visibility = match q.get("visibility") {
             None | Some("all") => None,
-            Some(word) => Some(Visibility::parse(word).ok_or_else(|| {
-                Error::bad_request(format!("Invalid visibility value: {word}"))
-            })?),
+            Some(word) => Some(
+                Visibility::parse(word)
+                    .ok_or_else(|| Error::bad_request(format!("Invalid visibility value: {word}")))?,
+            ),
         };
         let number = |name: &str, default: u64| match q.get(name) {
             None => Ok(default),
-            Some(t) => t.parse().map_err(|_| Error::bad_request(format!("Unable to filter by {name}: not a number"))),
+            Some(t) => {
+                t.parse().map_err(|_| Error::bad_request(format!("Unable to filter by {name}: not a number")))
+            }
         };
         const OTHERS: [&str; 14] = [
-            "limit", "marker", "sort", "sort_key", "sort_dir", "tag", "visibility", "os_hidden", "size_min", "size_max",
-            "member_status", "changes-since", "created_at", "updated_at",
+            "limit",
+            "marker",
+            "sort",
+            "sort_key",
+            "sort_dir",
+            "tag",
+            "visibility",
+            "os_hidden",
+            "size_min",
+            "size_max",
+            "member_status",
+            "changes-since",
+            "created_at",
+            "updated_at",
         ];
         let mut any = Vec::new();
         for (name, value) in q.iter().filter(|(n, _)| !OTHERS.contains(n)) {
@@ -164,18 +191,26 @@ impl Filters {
             && self.tags.iter().all(|t| image.tags.contains(t))
             && size >= self.size.0
             && size <= self.size.1
-            && self.any.iter().all(|(name, wanted)| wanted.iter().any(|w| w.eq_ignore_ascii_case(&value(name)) && (name != "name" || *w == value(name))))
+            && self.any.iter().all(|(name, wanted)| {
+                wanted
+                    .iter()
+                    .any(|w| w.eq_ignore_ascii_case(&value(name)) && (name != "name" || *w == value(name)))
+            })
     }
 }
 
 /// `POST /v2/images`
 pub async fn create(mut call: Call) -> Result<Reply> {
     let body = call.value().await?;
-    let fields = body.as_object().ok_or_else(|| Error::bad_request("Provided object does not match schema 'image'"))?;
+    let fields = body
+        .as_object()
+        .ok_or_else(|| Error::bad_request("Provided object does not match schema 'image'"))?;
     let id = match fields.get("id") {
         None => ImageId::new(),
         Some(v) => v.as_str().and_then(|t| t.parse().ok()).ok_or_else(|| {
-            Error::bad_request(format!("Provided object does not match schema 'image': {v} does not match a UUID"))
+            Error::bad_request(format!(
+                "Provided object does not match schema 'image': {v} does not match a UUID"
+            ))
         })?,
     };
     let now = Time::now();
@@ -286,7 +321,10 @@ pub async fn remove_tag(call: Call) -> Result<Reply> {
 async fn activate(call: Call, from: Status, to: Status) -> Result<Reply> {
     change(&call, move |image| {
         if image.status != from && image.status != to {
-            return Err(Error::forbidden(format!("Not allowed to change an image in status '{}'", image.status.word())));
+            return Err(Error::forbidden(format!(
+                "Not allowed to change an image in status '{}'",
+                image.status.word()
+            )));
         }
         image.status = to;
         Ok(())

@@ -30,29 +30,46 @@ pub async fn list(call: Call) -> Result<Reply> {
     if image.visibility != Visibility::Shared {
         return Err(Error::forbidden("Only shared images have members."));
     }
-    let views: Vec<_> = image.members.iter().filter(|m| sees(&call, &image, m)).map(|m| view(&image, m)).collect();
+    let views: Vec<_> =
+        image.members.iter().filter(|m| sees(&call, &image, m)).map(|m| view(&image, m)).collect();
     Reply::ok(&json!({"members": views, "schema": "/v2/schemas/members"}))
 }
 
 /// `POST …/members`
 pub async fn add(mut call: Call) -> Result<Reply> {
     let body = call.value().await?;
-    let member: ProjectId = body["member"].as_str().filter(|m| !m.is_empty()).ok_or_else(|| {
-        Error::bad_request("Expected a member in the request body: {\"member\": \"image_id\"}")
-    })?.into();
+    let member: ProjectId = body["member"]
+        .as_str()
+        .filter(|m| !m.is_empty())
+        .ok_or_else(|| {
+            Error::bad_request("Expected a member in the request body: {\"member\": \"image_id\"}")
+        })?
+        .into();
     let new = member.clone();
     let image = images::change(&call, move |image| {
         if image.visibility != Visibility::Shared {
-            return Err(Error::forbidden(format!("Only shared images have members. Image {} is {}.", image.id, image.visibility.word())));
+            return Err(Error::forbidden(format!(
+                "Only shared images have members. Image {} is {}.",
+                image.id,
+                image.visibility.word()
+            )));
         }
         if image.members.iter().any(|m| m.project_id == new) {
             return Err(Error::conflict(format!("Member {new} is duplicated for image {}", image.id)));
         }
         if image.members.len() >= 128 {
-            return Err(Error::new(Kind::TooLarge, "The limit has been exceeded on the number of allowed image members."));
+            return Err(Error::new(
+                Kind::TooLarge,
+                "The limit has been exceeded on the number of allowed image members.",
+            ));
         }
         let now = Time::now();
-        image.members.push(Member { project_id: new.clone(), status: "pending".into(), created_at: now, updated_at: now });
+        image.members.push(Member {
+            project_id: new.clone(),
+            status: "pending".into(),
+            created_at: now,
+            updated_at: now,
+        });
         Ok(())
     });
     let image = image.await?;

@@ -14,11 +14,17 @@ pub async fn patch(mut call: Call) -> Result<Reply> {
         media.as_str(),
         "application/openstack-images-v2.1-json-patch" | "application/openstack-images-v2.0-json-patch"
     ) {
-        return Err(Error::new(Kind::UnsupportedMedia, "The media type is not supported: use application/openstack-images-v2.1-json-patch"));
+        return Err(Error::new(
+            Kind::UnsupportedMedia,
+            "The media type is not supported: use application/openstack-images-v2.1-json-patch",
+        ));
     }
     let body = call.value().await?;
-    let list = body.as_array().ok_or_else(|| Error::bad_request("Request body must be a JSON array of operation objects."))?;
-    let changes = list.iter().map(|item| operation(item, media.contains("v2.0"))).collect::<Result<Vec<_>>>()?;
+    let list = body
+        .as_array()
+        .ok_or_else(|| Error::bad_request("Request body must be a JSON array of operation objects."))?;
+    let changes =
+        list.iter().map(|item| operation(item, media.contains("v2.0"))).collect::<Result<Vec<_>>>()?;
     let before = images::owned(&call).await?;
     let admin = call.ctx.is_admin();
     let was_public = before.visibility == crate::model::Visibility::Public;
@@ -43,7 +49,9 @@ fn operation(item: &Value, old: bool) -> Result<(String, String, Value)> {
     let bad = |why: String| Error::bad_request(why);
     let fields = item.as_object().ok_or_else(|| bad("Operations must be JSON objects.".into()))?;
     let (op, path) = if old {
-        let found = ["add", "remove", "replace"].into_iter().find_map(|o| Some((o.to_owned(), fields.get(o)?.as_str()?)));
+        let found = ["add", "remove", "replace"]
+            .into_iter()
+            .find_map(|o| Some((o.to_owned(), fields.get(o)?.as_str()?)));
         found.ok_or_else(|| bad("Operation objects must contain exactly one member named \"add\", \"remove\", or \"replace\".".into()))?
     } else {
         let op = fields.get("op").and_then(Value::as_str);
@@ -52,9 +60,12 @@ fn operation(item: &Value, old: bool) -> Result<(String, String, Value)> {
         (op.to_owned(), path.ok_or_else(|| bad("Unable to find 'path' in JSON Schema change".into()))?)
     };
     if !matches!(op.as_str(), "add" | "remove" | "replace") {
-        return Err(bad(format!("Invalid operation: `{op}`. It must be one of the following: ['add', 'remove', 'replace'].")));
+        return Err(bad(format!(
+            "Invalid operation: `{op}`. It must be one of the following: ['add', 'remove', 'replace']."
+        )));
     }
-    let name = path.strip_prefix('/').ok_or_else(|| bad(format!("Pointer `{path}` does not start with \"/\".")))?;
+    let name =
+        path.strip_prefix('/').ok_or_else(|| bad(format!("Pointer `{path}` does not start with \"/\".")))?;
     let name = name.replace("~1", "/").replace("~0", "~");
     if name.is_empty() || (name.contains('/') && !name.starts_with("locations")) {
         return Err(bad(format!("Invalid JSON pointer for this resource: '{path}'")));

@@ -7,14 +7,46 @@ use crate::model::Image;
 
 /// Names that are no free properties.
 pub const BASE: [&str; 24] = [
-    "id", "name", "status", "visibility", "protected", "os_hidden", "checksum", "os_hash_algo", "os_hash_value",
-    "owner", "size", "virtual_size", "container_format", "disk_format", "created_at", "updated_at", "tags",
-    "direct_url", "min_ram", "min_disk", "self", "file", "schema", "locations",
+    "id",
+    "name",
+    "status",
+    "visibility",
+    "protected",
+    "os_hidden",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "owner",
+    "size",
+    "virtual_size",
+    "container_format",
+    "disk_format",
+    "created_at",
+    "updated_at",
+    "tags",
+    "direct_url",
+    "min_ram",
+    "min_disk",
+    "self",
+    "file",
+    "schema",
+    "locations",
 ];
 /// Those that a client never sets.
 pub const READ_ONLY: [&str; 13] = [
-    "status", "checksum", "os_hash_algo", "os_hash_value", "size", "virtual_size", "created_at", "updated_at",
-    "direct_url", "self", "file", "schema", "locations",
+    "status",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "size",
+    "virtual_size",
+    "created_at",
+    "updated_at",
+    "direct_url",
+    "self",
+    "file",
+    "schema",
+    "locations",
 ];
 /// Formats taken.
 pub const DISK_FORMATS: [&str; 10] =
@@ -59,14 +91,17 @@ pub fn view(image: &Image) -> Value {
 /// # Errors
 /// 400 for a value of the wrong shape, 403 for what a client never sets.
 pub fn set(image: &mut Image, name: &str, value: &Value) -> Result<()> {
-    let bad = |why: &str| Error::bad_request(format!("Provided object does not match schema 'image': {value} {why} ('{name}')"));
+    let bad = |why: &str| {
+        Error::bad_request(format!("Provided object does not match schema 'image': {value} {why} ('{name}')"))
+    };
     let text = || match value {
         Value::Null => Ok(None),
         Value::String(s) if s.chars().count() <= 255 => Ok(Some(s.clone())),
         Value::String(_) => Err(bad("is too long")),
         _ => Err(bad("is not of type 'null', 'string'")),
     };
-    let number = || value.as_u64().filter(|n| *n <= 0x7fff_ffff).ok_or_else(|| bad("is not of type 'integer'"));
+    let number =
+        || value.as_u64().filter(|n| *n <= 0x7fff_ffff).ok_or_else(|| bad("is not of type 'integer'"));
     let flag = || value.as_bool().ok_or_else(|| bad("is not of type 'boolean'"));
     let one_of = |all: &[&str]| {
         let word = text()?;
@@ -83,7 +118,8 @@ pub fn set(image: &mut Image, name: &str, value: &Value) -> Result<()> {
         "name" => image.name = text()?,
         "visibility" => {
             let word = value.as_str().and_then(crate::model::Visibility::parse);
-            image.visibility = word.ok_or_else(|| bad("is not one of ['community', 'public', 'private', 'shared']"))?;
+            image.visibility =
+                word.ok_or_else(|| bad("is not one of ['community', 'public', 'private', 'shared']"))?;
         }
         "protected" => image.protected = flag()?,
         "os_hidden" => image.hidden = flag()?,
@@ -96,7 +132,8 @@ pub fn set(image: &mut Image, name: &str, value: &Value) -> Result<()> {
             let tags = value.as_array().ok_or_else(|| bad("is not of type 'array'"))?;
             let mut all: Vec<String> = Vec::new();
             for tag in tags {
-                let tag = tag.as_str().filter(|t| t.chars().count() <= 255).ok_or_else(|| bad("is not valid"))?;
+                let tag =
+                    tag.as_str().filter(|t| t.chars().count() <= 255).ok_or_else(|| bad("is not valid"))?;
                 if !all.iter().any(|t| t == tag) {
                     all.push(tag.to_owned());
                 }
@@ -110,7 +147,10 @@ pub fn set(image: &mut Image, name: &str, value: &Value) -> Result<()> {
         _ => {
             let text = value.as_str().ok_or_else(|| bad("is not of type 'string'"))?;
             if image.properties.len() >= 128 && !image.properties.contains_key(name) {
-                return Err(Error::new(pileus_base::Kind::TooLarge, "The limit has been exceeded on the number of allowed image properties. Attempted: 129, Maximum: 128"));
+                return Err(Error::new(
+                    pileus_base::Kind::TooLarge,
+                    "The limit has been exceeded on the number of allowed image properties. Attempted: 129, Maximum: 128",
+                ));
             }
             image.properties.insert(name.to_owned(), text.to_owned());
         }

@@ -1,0 +1,62 @@
+//! `pileus`: a whole private cloud in one program. This file is the table of contents; each subcommand
+//! has a file of its own.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod clouds;
+mod config;
+mod control;
+mod daemon;
+mod dial;
+mod down;
+mod env;
+mod image;
+mod logging;
+mod notify;
+mod ssh;
+mod state;
+mod status;
+mod tempest;
+mod tls;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let state_dir = cli.state_dir();
+    let done = match cli.command {
+        Command::Up(args) => up::run(&state_dir, &args),
+        Command::Down(args) => down::run(&state_dir, &args),
+        Command::Status { json } => status::status(&state_dir, json),
+        Command::Jobs { resume, json } => status::jobs(&state_dir, resume.as_deref(), json),
+        Command::Env { admin } => env::run(&state_dir, admin),
+        Command::Config { config } => config::print(config.as_deref()),
+        Command::Ssh(args) => return finish(ssh::run(&state_dir, &args)),
+        Command::Console { server } => dial::console(&state_dir, &server),
+        Command::Dial => dial::run(&state_dir),
+        Command::Netns { server, command } => return finish(dial::netns(&state_dir, &server, &command)),
+        Command::Image { command } => image::run(&state_dir, &command),
+        Command::TempestConf(args) => tempest::run(&state_dir, &args),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "pileus", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    finish(done.map(|()| 0))
+}
+
+/// Prints an error with all its causes, once.
+fn finish(done: anyhow::Result<u8>) -> ExitCode {
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            eprintln!("pileus: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
