@@ -1,7 +1,60 @@
 //! Orchestration (Heat v1): templates become stacks, stacks become resources of the other services.
 //!
-//! Here so far is [`model`]: templates, parameters, functions, graphs and plans, pure and without I/O.
+//! ```text
+//!   api ─► engine::begin ─► tx { stack, items, run, job }                     an action, asked for
+//!   jobs::action ─► a job per step of the run ─► types::Kind ─► other services
+//!   model: templates, parameters, functions, graphs, plans (pure)
+//! ```
+//!
+//! A stack acts on behalf of whoever made it. [`types`] is what it can be made of; the engine knows none of
+//! them by name.
 
 #![forbid(unsafe_code)]
 
+//mod api;
+mod engine;
+mod jobs;
 pub mod model;
+//mod rules;
+mod store;
+mod tasks;
+pub mod types;
+//mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use pileus_base::Result;
+use pileus_jobs::Jobs;
+use pileus_reconcile::Reconcilers;
+use pileus_store::Store;
+
+pub use jobs::{action::StackAction, resource::ResourceJob};
+pub use store::{resources::Item, stacks::Stack};
+
+/// The orchestration service.
+pub struct Stacks {
+    pub(crate) store: Store,
+    pub(crate) registry: types::Registry,
+}
+
+impl Stacks {
+    /// A service whose stacks are made of what `registry` knows.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn with_types(store: Store, registry: types::Registry) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { store, registry }))
+    }
+
+    /// Registers the jobs.
+    pub fn jobs(self: &Arc<Self>, jobs: Jobs) -> Jobs {
+        jobs.register(StackAction::new(self.clone())).register(ResourceJob::new(self.clone()))
+    }
+
+    /// Registers what must stay true.
+    pub fn reconcilers(self: &Arc<Self>, reconcilers: Reconcilers) -> Reconcilers {
+        reconcilers
+            .register(tasks::Waker(self.clone()), Duration::from_secs(5))
+            .register(tasks::Purge(self.clone()), Duration::from_secs(600))
+    }
+}
