@@ -11,15 +11,15 @@
 
 #![forbid(unsafe_code)]
 
-//mod api;
+mod api;
 mod engine;
 mod jobs;
 pub mod model;
-//mod rules;
+mod rules;
 mod store;
 mod tasks;
 pub mod types;
-//mod wire;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,6 +44,11 @@ impl Stacks {
     /// None yet.
     pub fn with_types(store: Store, registry: types::Registry) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { store, registry }))
+    }
+
+    /// The route table.
+    pub fn service(self: &Arc<Self>) -> pileus_http::Service {
+        api::service(self.clone())
     }
 
     /// Registers the jobs.

@@ -28,6 +28,7 @@ const MAX_RESOURCES: usize = 1_000;
 const TIMEOUT_MINS: u32 = 60;
 
 /// A stack asked for.
+#[derive(Clone)]
 pub struct NewStack {
     /// Its name.
     pub name: String,
@@ -63,8 +64,7 @@ pub struct Change {
 
 impl Default for Change {
     fn default() -> Self {
-        let source =
-            Source { template: json!({}), files: Map::new(), environment: json!({}) };
+        let source = Source { template: json!({}), files: Map::new(), environment: json!({}) };
         Self { source, disable_rollback: None, timeout_mins: None, tags: None }
     }
 }
@@ -123,7 +123,9 @@ fn validated(stacks: &Stacks, tx: &mut Tx<'_>, ctx: &Ctx, stack: &Stack) -> Resu
 pub fn item(stack: &Stack, loaded: &Loaded, graph: &Graph, name: &str) -> Item {
     let definition = &loaded.parsed.resources[name];
     let engine = match loaded.environment.map_type(&definition.kind, name) {
-        crate::model::environment::Mapped::Type(kind) | crate::model::environment::Mapped::Template(kind) => kind,
+        crate::model::environment::Mapped::Type(kind) | crate::model::environment::Mapped::Template(kind) => {
+            kind
+        }
     };
     let now = Time::now();
     Item {
@@ -286,7 +288,12 @@ pub fn rollback_create(tx: &mut Tx<'_>, mut stack: Stored<Stack>) -> Result<()> 
 pub fn check(tx: &mut Tx<'_>, mut stack: Stored<Stack>) -> Result<()> {
     idle(&stack)?;
     let items = resources::current(tx, stack.id)?;
-    let step = |i: &Stored<Item>| RunStep { item: i.id, op: Op::Check, after: Vec::new(), progress: Progress::Waiting };
+    let step = |i: &Stored<Item>| RunStep {
+        item: i.id,
+        op: Op::Check,
+        after: Vec::new(),
+        progress: Progress::Waiting,
+    };
     let steps = items.iter().filter(|i| i.physical_id.is_some()).map(step).collect();
     begin(tx, &mut stack, Action::Check, steps)
 }
@@ -308,7 +315,13 @@ pub fn idle(stack: &Stack) -> Result<()> {
 ///
 /// # Errors
 /// 400 in Heat's words, 409 where something is under way.
-pub fn update(stacks: &Stacks, tx: &mut Tx<'_>, ctx: &Ctx, mut stack: Stored<Stack>, change: Change) -> Result<Stack> {
+pub fn update(
+    stacks: &Stacks,
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    mut stack: Stored<Stack>,
+    change: Change,
+) -> Result<Stack> {
     idle(&stack)?;
     let old = stack.load();
     let previous = std::mem::replace(&mut stack.source, change.source);
@@ -387,7 +400,12 @@ fn transition(tx: &mut Tx<'_>, stack: &Stack, loaded: &Loaded) -> Result<Vec<Run
     // What an earlier update could not remove goes with this one.
     let all: Vec<usize> = (0..steps.len()).collect();
     for left in resources::all(tx, stack.id)?.into_iter().filter(|i| i.superseded) {
-        steps.push(RunStep { item: left.id, op: Op::Delete, after: all.clone(), progress: Progress::Waiting });
+        steps.push(RunStep {
+            item: left.id,
+            op: Op::Delete,
+            after: all.clone(),
+            progress: Progress::Waiting,
+        });
     }
     Ok(steps)
 }

@@ -34,7 +34,8 @@ impl World {
     /// # Errors
     /// Those of the store.
     pub fn of(rd: &mut Read<'_>, stack: &Stack) -> Result<Self> {
-        let items = resources::current(rd, stack.id)?.into_iter().map(|i| (i.name.clone(), i.value)).collect();
+        let items =
+            resources::current(rd, stack.id)?.into_iter().map(|i| (i.name.clone(), i.value)).collect();
         let facade = match &stack.parent {
             Some(parent) => rd.find::<Item>(&pileus_base::Scope::All, parent.resource)?.map(|i| i.value),
             None => None,
@@ -95,9 +96,14 @@ impl Context for Live<'_, '_, '_> {
     }
     fn attributes(&self, resource: &str) -> Option<Json> {
         self.world.loaded.parsed.resources.get(resource)?;
-        let Some(item) = self.world.items.get(resource).filter(|i| i.is_made()) else { return Some(Json::Null) };
+        let Some(item) = self.world.items.get(resource).filter(|i| i.is_made()) else {
+            return Some(Json::Null);
+        };
         let kind = self.stacks.registry.kind(&item.engine)?;
-        let each = kind.attributes().iter().map(|(n, _)| ((*n).to_owned(), self.read(item, n).unwrap_or(Json::Null)));
+        let each = kind
+            .attributes()
+            .iter()
+            .map(|(n, _)| ((*n).to_owned(), self.read(item, n).unwrap_or(Json::Null)));
         Some(Json::Object(each.collect()))
     }
     fn pending(&self, resource: &str) -> bool {
@@ -176,7 +182,13 @@ pub fn described_outputs(stacks: &Stacks, rd: &mut Read<'_>, stack: &Stack) -> R
 ///
 /// # Errors
 /// Those of the thing's service.
-pub fn attribute(stacks: &Stacks, rd: &mut Read<'_>, stack: &Stack, item: &Item, name: &str) -> Result<Option<Json>> {
+pub fn attribute(
+    stacks: &Stacks,
+    rd: &mut Read<'_>,
+    stack: &Stack,
+    item: &Item,
+    name: &str,
+) -> Result<Option<Json>> {
     if !item.is_made() {
         return Ok(Some(Json::Null));
     }
@@ -188,7 +200,13 @@ pub fn attribute(stacks: &Stacks, rd: &mut Read<'_>, stack: &Stack, item: &Item,
 ///
 /// # Errors
 /// Those of the thing's service.
-pub fn attributes(stacks: &Stacks, rd: &mut Read<'_>, stack: &Stack, item: &Item, with: &[&str]) -> Result<Map<String, Json>> {
+pub fn attributes(
+    stacks: &Stacks,
+    rd: &mut Read<'_>,
+    stack: &Stack,
+    item: &Item,
+    with: &[&str],
+) -> Result<Map<String, Json>> {
     let mut out = Map::new();
     let Some(kind) = stacks.registry.kind(&item.engine) else { return Ok(out) };
     for name in kind.attributes().iter().map(|(n, _)| *n).chain(with.iter().copied()) {

@@ -18,7 +18,12 @@ use crate::{
 ///
 /// # Errors
 /// Those of the store.
-pub fn finish(stacks: &Stacks, tx: &mut Tx<'_>, mut stack: Stored<Stack>, failed: Option<&str>) -> Result<()> {
+pub fn finish(
+    stacks: &Stacks,
+    tx: &mut Tx<'_>,
+    mut stack: Stored<Stack>,
+    failed: Option<&str>,
+) -> Result<()> {
     let action = stack.action;
     (stack.status, stack.reason) = match failed {
         None => (Status::Complete, format!("Stack {} completed successfully", action.word())),

@@ -119,9 +119,10 @@ fn advance(stacks: &Stacks, tx: &mut Tx<'_>, job: JobId, input: ActionInput) -> 
         let left = Duration::from_micros(left.unsigned_abs()).min(Duration::from_secs(30));
         return Ok(Outcome::Later(left));
     }
-    let failed = run.aborted.clone().or_else(|| failed(&run).map(|(op, r)| {
-        format!("Resource {} failed: {r}", op.action().word())
-    }));
+    let failed = run
+        .aborted
+        .clone()
+        .or_else(|| failed(&run).map(|(op, r)| format!("Resource {} failed: {r}", op.action().word())));
     finish::finish(stacks, tx, stack, failed.as_deref())?;
     Ok(Outcome::nothing())
 }

@@ -127,7 +127,13 @@ fn values(stacks: &Stacks, tx: &mut Tx<'_>, stack: &Stack, item: &Item) -> Resul
     Ok((properties, metadata))
 }
 
-fn act(stacks: &Stacks, tx: &mut Tx<'_>, input: ResourceInput, stack: &Stack, item: &mut Stored<Item>) -> Result<()> {
+fn act(
+    stacks: &Stacks,
+    tx: &mut Tx<'_>,
+    input: ResourceInput,
+    stack: &Stack,
+    item: &mut Stored<Item>,
+) -> Result<()> {
     let kind = kind(stacks, item)?;
     let ctx = stack.owner.ctx();
     match input.op {

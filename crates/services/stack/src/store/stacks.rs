@@ -210,7 +210,7 @@ impl Stack {
     pub fn identity(&self) -> StackIdentity {
         StackIdentity {
             name: self.name.clone(),
-            id: format!("arn:openstack:heat::{}:stacks/{}/{}", self.project_id, self.name, self.id),
+            id: self.id.to_string(),
             project_id: self.project_id.to_string(),
         }
     }

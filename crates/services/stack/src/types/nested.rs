@@ -40,7 +40,8 @@ struct Group;
 pub fn parameters_schema(template: &Template) -> Result<Schema> {
     let mut out = Schema::new();
     for (name, param) in template.param_schemas()? {
-        let mut property = Property::new(if param.kind == ValueType::Integer { ValueType::Number } else { param.kind });
+        let mut property =
+            Property::new(if param.kind == ValueType::Integer { ValueType::Number } else { param.kind });
         property.required = param.default.is_none();
         property.update_allowed = true;
         property.description = param.description.unwrap_or_default();
@@ -64,7 +65,8 @@ fn make(at: &mut At<'_, '_>, source: Source, timeout: Option<u32>) -> Result<()>
         base: at.stack.base.clone(),
     };
     if begin::depth(at.tx, at.stack)? >= begin::MAX_DEPTH {
-        return Err(Error::bad_request(format!("Recursion depth exceeds {}.", begin::MAX_DEPTH)).code("RequestLimitExceeded"));
+        return Err(Error::bad_request(format!("Recursion depth exceeds {}.", begin::MAX_DEPTH))
+            .code("RequestLimitExceeded"));
     }
     let made = begin::create(at.stacks, at.tx, at.ctx, new)?;
     at.item.physical_id = Some(made.id.to_string());
@@ -84,7 +86,8 @@ fn settled(at: &mut At<'_, '_>) -> Result<bool> {
 
 fn change(at: &mut At<'_, '_>, source: Source) -> Result<()> {
     let Some(nested) = stacks::nested(at.tx, at.item.id)? else { return Ok(()) };
-    begin::update(at.stacks, at.tx, at.ctx, nested, begin::Change { source, ..begin::Change::default() }).map(drop)
+    begin::update(at.stacks, at.tx, at.ctx, nested, begin::Change { source, ..begin::Change::default() })
+        .map(drop)
 }
 
 fn remove(at: &mut At<'_, '_>) -> Result<()> {
@@ -117,7 +120,10 @@ fn properties(at: &At<'_, '_>) -> Map<String, Json> {
 }
 
 fn facade_source(at: &At<'_, '_>) -> Result<Source> {
-    let missing = || Error::bad_request(format!("Could not fetch remote template \"{}\"", at.item.engine)).code("StackValidationFailed");
+    let missing = || {
+        Error::bad_request(format!("Could not fetch remote template \"{}\"", at.item.engine))
+            .code("StackValidationFailed")
+    };
     let text = at.stack.source.files.get(&at.item.engine).and_then(Json::as_str).ok_or_else(missing)?;
     let template = Template::parse(text)?;
     Ok(Source {
@@ -196,14 +202,25 @@ impl Kind for StackResource {
     }
     fn schema(&self) -> Schema {
         schema([
-            ("context", Property::entries([("region_name", Property::string()), ("credential_secret_id", Property::string().unimplemented()), ("ca_cert", Property::string().unimplemented()), ("insecure", Property::boolean().default(false))])),
+            (
+                "context",
+                Property::entries([
+                    ("region_name", Property::string()),
+                    ("credential_secret_id", Property::string().unimplemented()),
+                    ("ca_cert", Property::string().unimplemented()),
+                    ("insecure", Property::boolean().default(false)),
+                ]),
+            ),
             ("template", Property::string().required().updatable()),
             ("timeout", Property::integer().updatable()),
             ("parameters", Property::map().default(json!({})).updatable()),
         ])
     }
     fn attributes(&self) -> &'static [(&'static str, &'static str)] {
-        &[("stack_name", "Name of the stack."), ("outputs", "A dict of key-value pairs output from the stack.")]
+        &[
+            ("stack_name", "Name of the stack."),
+            ("outputs", "A dict of key-value pairs output from the stack."),
+        ]
     }
     fn create(&self, at: &mut At<'_, '_>) -> Result<()> {
         let source = stack_source(at)?;
@@ -266,8 +283,14 @@ impl Kind for Group {
     }
     fn schema(&self) -> Schema {
         schema([
-            ("count", Property::integer().default(1).updatable().constraint(Constraint::range(Some(0), Some(1000)))),
-            ("index_var", Property::string().default("%index%").constraint(Constraint::length(Some(3), None))),
+            (
+                "count",
+                Property::integer().default(1).updatable().constraint(Constraint::range(Some(0), Some(1000))),
+            ),
+            (
+                "index_var",
+                Property::string().default("%index%").constraint(Constraint::length(Some(3), None)),
+            ),
             (
                 "resource_def",
                 Property::entries([
@@ -303,7 +326,8 @@ impl Kind for Group {
         let Some(nested) = stacks::nested(rd, view.item.id)? else { return Ok(Some(Json::Null)) };
         let mut members = resources::current(rd, nested.id)?;
         members.sort_by_key(|m| m.name.parse::<usize>().unwrap_or(usize::MAX));
-        let reference = |i: &crate::Item| view.stacks.registry.kind(&i.engine).map_or(Json::Null, |k| k.reference(i));
+        let reference =
+            |i: &crate::Item| view.stacks.registry.kind(&i.engine).map_or(Json::Null, |k| k.reference(i));
         if let Some(rest) = name.strip_prefix("resource.") {
             let (index, attribute) = rest.split_once('.').map_or((rest, None), |(i, a)| (i, Some(a)));
             let Some(member) = members.iter().find(|m| m.name == index) else { return Ok(None) };
@@ -317,7 +341,9 @@ impl Kind for Group {
         };
         Ok(match name {
             "refs" => Some(members.iter().map(|m| reference(m)).collect()),
-            "refs_map" => Some(Json::Object(members.iter().map(|m| (m.name.clone(), reference(m))).collect())),
+            "refs_map" => {
+                Some(Json::Object(members.iter().map(|m| (m.name.clone(), reference(m))).collect()))
+            }
             "removed_rsrc_list" => Some(json!([])),
             attribute => all(rd, attribute)?.map(Json::Array),
         })

@@ -45,7 +45,10 @@ impl Kind for Handle {
     fn attributes(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("endpoint", "Endpoint/url which can be used for signalling handle."),
-            ("curl_cli", "Convenience attribute, provides curl CLI command prefix, which can be used for signalling handle completion or failure."),
+            (
+                "curl_cli",
+                "Convenience attribute, provides curl CLI command prefix, which can be used for signalling handle completion or failure.",
+            ),
         ]
     }
     fn create(&self, at: &mut At<'_, '_>) -> Result<()> {
@@ -111,7 +114,10 @@ impl Kind for Condition {
         schema([
             ("handle", Property::string().required()),
             ("timeout", Property::number().required().constraint(Constraint::range(Some(1), Some(43_200)))),
-            ("count", Property::integer().default(1).updatable().constraint(Constraint::range(Some(1), None))),
+            (
+                "count",
+                Property::integer().default(1).updatable().constraint(Constraint::range(Some(1), None)),
+            ),
         ])
     }
     fn attributes(&self) -> &'static [(&'static str, &'static str)] {
