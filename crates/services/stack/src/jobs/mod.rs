@@ -2,3 +2,6 @@
 
 pub mod action;
 pub mod resource;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Orchestration through real HTTP, with real jobs.
+
+mod bench;
+mod faults;
+mod lifecycle;
