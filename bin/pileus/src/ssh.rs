@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{cli::SshArgs, control::block_on, dial::server_id};
 
 /// The same text always: what it needs comes by the environment, so that nothing is quoted for a shell.
-const PROXY: &str = "exec \"$PILEUS_EXE\" dial";
+const PROXY: &str = "\"$PILEUS_EXE\" dial";
 
 /// Becomes `ssh`.
 pub fn run(state_dir: &Path, args: &SshArgs) -> anyhow::Result<u8> {

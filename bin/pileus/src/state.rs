@@ -1,15 +1,15 @@
-//! The state directory: made 0700, locked by one daemon at a time, and what lies at its top.
+//! The state directory: closed to others, locked by one daemon at a time, and what lies at its top.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use pileus_base::InstanceId;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, flock};
 
 /// An open state directory. Dropping it gives up the lock.
 pub struct StateDir {
@@ -28,8 +28,11 @@ pub fn socket(state_dir: &Path) -> PathBuf {
 impl StateDir {
     /// Opens `path`, making it where missing.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.with_context(|| format!("failed to make the state directory `{}`", path.display()))?;
+        // Guests have users of their own and pass through to their disks; nobody else can look around.
+        rustix::process::umask(Mode::from_raw_mode(0o077));
+        let failed = || format!("failed to make the state directory `{}`", path.display());
+        DirBuilder::new().recursive(true).mode(0o711).create(path).with_context(failed)?;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o711)).with_context(failed)?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.with_context(|| format!("failed to open `{}`", lock_path.display()))?;

@@ -215,9 +215,10 @@ impl Server {
             })
             .collect();
         if self.config_drive {
+            // virtio-scsi: cloud kernels have no driver for an emulated SATA port.
             disks.push(DiskAttachment {
                 name: "config".into(),
-                bus: "ide".into(),
+                bus: "scsi".into(),
                 cdrom: true,
                 boot_index: None,
             });
