@@ -18,6 +18,7 @@ use pileus_jobs::{Jobs, Runner, RunnerConfig};
 use pileus_network::Networks;
 use pileus_placement::Placement;
 use pileus_reconcile::{Reconcilers, Running};
+use pileus_stack::Stacks;
 use pileus_store::{Location, Store};
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -41,12 +42,19 @@ struct Api {
     port: u16,
 }
 
-const APIS: [Api; 5] = [
+const APIS: [Api; 6] = [
     Api { kind: "identity", name: "keystone", prefix: "/identity", path: "/identity", port: 5000 },
     Api { kind: "image", name: "glance", prefix: "/image", path: "/image", port: 9292 },
     Api { kind: "placement", name: "placement", prefix: "/placement", path: "/placement", port: 8778 },
     Api { kind: "network", name: "neutron", prefix: "/networking", path: "/networking", port: 9696 },
     Api { kind: "compute", name: "nova", prefix: "/compute", path: "/compute/v2.1", port: 8774 },
+    Api {
+        kind: "orchestration",
+        name: "heat",
+        prefix: "/heat-api",
+        path: "/heat-api/v1/$(project_id)s",
+        port: 8004,
+    },
 ];
 
 /// The running cloud.
@@ -103,15 +111,23 @@ impl Daemon {
         );
         let compute = compute.await.map_err(told)?;
         metadata.set(compute.clone());
+        let stacks = Stacks::open(
+            store.clone(),
+            compute.clone(),
+            images.clone(),
+            networks.clone(),
+            identity.clone(),
+        );
+        let stacks = stacks.await.map_err(told)?;
 
         let jobs = Jobs::new(store.clone());
-        let jobs = compute.jobs(images.jobs(jobs));
+        let jobs = stacks.jobs(compute.jobs(images.jobs(jobs)));
         let owner = state.instance.to_string();
         let runner = RunnerConfig { concurrency: config.daemon.jobs, owner, ..RunnerConfig::default() };
         let runner = Arc::new(jobs.start(runner));
         let reconcilers = Reconcilers::new(store.clone());
         let reconcilers = identity.reconcilers(images.reconcilers(networks.reconcilers(reconcilers)));
-        let reconcilers = Arc::new(compute.reconcilers(reconcilers).start());
+        let reconcilers = Arc::new(stacks.reconcilers(compute.reconcilers(reconcilers)).start());
         follow(&host, &reconcilers);
 
         let metrics = Arc::new(Metrics::default());
@@ -133,6 +149,7 @@ impl Daemon {
             placement.service(),
             networks.service(),
             compute.service(),
+            stacks.service(),
         ];
         let mut mounts = vec![Mount { prefix: "", service: Arc::new(control::root(parts.clone())) }];
         for (api, service) in APIS.iter().zip(services) {

@@ -24,7 +24,11 @@ mod wire;
 use std::{sync::Arc, time::Duration};
 
 use pileus_base::Result;
+use pileus_compute::Compute;
+use pileus_identity::Identity;
+use pileus_image::Images;
 use pileus_jobs::Jobs;
+use pileus_network::Networks;
 use pileus_reconcile::Reconcilers;
 use pileus_store::Store;
 
@@ -38,6 +42,20 @@ pub struct Stacks {
 }
 
 impl Stacks {
+    /// Opens the service over the others.
+    ///
+    /// # Errors
+    /// None yet.
+    pub async fn open(
+        store: Store,
+        compute: Arc<Compute>,
+        _images: Arc<Images>,
+        _networks: Arc<Networks>,
+        _identity: Arc<Identity>,
+    ) -> Result<Arc<Self>> {
+        Self::with_types(store, types::Registry::cloud(&compute))
+    }
+
     /// A service whose stacks are made of what `registry` knows.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub async fn preview(mut call: Req) -> Result<Reply> {
     // Nothing is written: a draft is looked at and dropped.
     let shown = call.state.store.write(move |tx| {
         let (stack, loaded) = begin::draft(&stacks, tx, &ctx, wanted.clone())?;
-        let graph = loaded.parsed.graph(&loaded.parameters, &[])?;
+        let graph = begin::graph(&stacks, &loaded)?;
         let names = graph.order(|n| loaded.parsed.label(n))?;
         let items: Vec<Item> = names.iter().map(|n| begin::item(&stack, &loaded, &graph, n)).collect();
         let show = |i: &Item| {
@@ -147,12 +147,12 @@ pub async fn preview_update(mut call: Req) -> Result<Reply> {
     let body: Body = call.json().await?;
     let source = if patch { body.patched(&found.source)? } else { body.source()? };
     let loaded = source.load(&found.identity())?;
-    let base = call.base.clone();
+    let (stacks, base) = (call.state.clone(), call.base.clone());
     let shown = call.state.store.read(move |rd| {
         let items: Vec<Item> = resources::current(rd, found.id)?.into_iter().map(|i| i.value).collect();
         let around = views::Around { stack: &found, items: &items, nested: None };
         let show = |i: &Item| Json::Object(views::item(&base, i, &around));
-        let graph = loaded.parsed.graph(&loaded.parameters, &[])?;
+        let graph = begin::graph(&stacks, &loaded)?;
         let mut out = Map::new();
         let mut sort = |key: &str, wanted: &dyn Fn(&Item) -> bool| {
             out.insert(key.into(), items.iter().filter(|i| wanted(i)).map(show).collect());

@@ -11,7 +11,7 @@ use super::custom::{Checks, KnownTypes};
 use crate::{
     Stacks,
     jobs::action::{ActionInput, StackAction},
-    model::{DeletionPolicy, Graph, Template, names, plan, schema::Change as Diff},
+    model::{DeletionPolicy, Graph, Template, environment::Mapped, names, plan, schema::Change as Diff},
     store::{
         events,
         resources::{self, Item},
@@ -119,6 +119,33 @@ fn validated(stacks: &Stacks, tx: &mut Tx<'_>, ctx: &Ctx, stack: &Stack) -> Resu
     Ok(Loaded { template, environment, parameters, files, parsed })
 }
 
+/// Who needs whom in `loaded`, with the edges that types add.
+///
+/// # Errors
+/// Where something refers to what is not there.
+pub fn graph(stacks: &Stacks, loaded: &Loaded) -> Result<Graph> {
+    let parsed = &loaded.parsed;
+    let plain = parsed.graph(&loaded.parameters, &[])?;
+    let kind = |name: &str| match loaded.environment.map_type(&parsed.resources.get(name)?.kind, name) {
+        Mapped::Type(kind) => stacks.registry.kind(&kind),
+        Mapped::Template(_) => None,
+    };
+    let mut added = Vec::new();
+    for name in plain.names() {
+        let Some(first) = kind(name).map(|k| k.after_siblings()).filter(|k| !k.is_empty()) else { continue };
+        let needs: Vec<&str> = plain.requires(name).collect();
+        for other in
+            plain.names().filter(|o| *o != name && kind(o).is_some_and(|k| first.contains(&k.name())))
+        {
+            let shared = plain.requires(other).any(|n| needs.contains(&n));
+            if shared && !plain.requires(other).any(|n| n == name) {
+                added.push((name.to_owned(), other.to_owned()));
+            }
+        }
+    }
+    Ok(parsed.graph(&loaded.parameters, &added)?)
+}
+
 /// An item of `stack` for the resource `name` of `loaded`.
 pub fn item(stack: &Stack, loaded: &Loaded, graph: &Graph, name: &str) -> Item {
     let definition = &loaded.parsed.resources[name];
@@ -158,7 +185,7 @@ pub fn item(stack: &Stack, loaded: &Loaded, graph: &Graph, name: &str) -> Item {
 /// 400 in Heat's words, 409 where the name is taken.
 pub fn create(stacks: &Stacks, tx: &mut Tx<'_>, ctx: &Ctx, new: NewStack) -> Result<Stack> {
     let (mut stack, loaded) = draft(stacks, tx, ctx, new)?;
-    let graph = loaded.parsed.graph(&loaded.parameters, &[])?;
+    let graph = graph(stacks, &loaded)?;
     let plan = plan::create(&graph)?;
     let mut steps = Vec::new();
     for step in plan.steps {
@@ -333,7 +360,7 @@ pub fn update(
     if let Ok(old) = old {
         old.parameters.check_immutable(&loaded.parameters)?;
     }
-    let steps = transition(tx, &stack, &loaded)?;
+    let steps = transition(stacks, tx, &stack, &loaded)?;
     begin(tx, &mut stack, Action::Update, steps)?;
     Ok(stack.value)
 }
@@ -347,7 +374,7 @@ pub fn rollback_update(stacks: &Stacks, tx: &mut Tx<'_>, mut stack: Stored<Stack
     stack.source = previous;
     let ctx = stack.owner.ctx();
     let loaded = validated(stacks, tx, &ctx, &stack)?;
-    let steps = transition(tx, &stack, &loaded)?;
+    let steps = transition(stacks, tx, &stack, &loaded)?;
     begin(tx, &mut stack, Action::Rollback, steps)
 }
 
@@ -371,9 +398,9 @@ pub fn cancel_update(stacks: &Stacks, tx: &mut Tx<'_>, mut stack: Stored<Stack>,
 }
 
 /// The steps from the items that are there to those of `loaded`; items that are new are written.
-fn transition(tx: &mut Tx<'_>, stack: &Stack, loaded: &Loaded) -> Result<Vec<RunStep>> {
+fn transition(stacks: &Stacks, tx: &mut Tx<'_>, stack: &Stack, loaded: &Loaded) -> Result<Vec<RunStep>> {
     let current = resources::current(tx, stack.id)?;
-    let graph = loaded.parsed.graph(&loaded.parameters, &[])?;
+    let graph = graph(stacks, &loaded)?;
     let mut old = Graph::new();
     for item in &current {
         old.add(&item.name);

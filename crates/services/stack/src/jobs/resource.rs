@@ -174,7 +174,7 @@ fn update(
     kind: &dyn Kind,
 ) -> Result<()> {
     let loaded = stack.load()?;
-    let graph = loaded.parsed.graph(&loaded.parameters, &[])?;
+    let graph = begin::graph(stacks, &loaded)?;
     let mut next = begin::item(stack, &loaded, &graph, &item.name);
     let broken = item.status == Status::Failed || item.physical_id.is_none();
     if broken || next.engine != item.engine {

@@ -3,8 +3,11 @@
 //! A kind works inside transactions: `create` asks another service for a thing and notes its id, and
 //! `created` says later whether the thing is there. So a crash between the two loses nothing.
 
+mod cloud;
 pub mod heat;
 mod nested;
+mod neutron;
+mod nova;
 pub mod signals;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -149,6 +152,11 @@ pub trait Kind: Send + Sync + 'static {
     fn signal(&self, at: &mut At<'_, '_>, _details: &Json) -> Result<String> {
         Err(Error::bad_request(format!("Resource {} is not able to receive a signal", at.item.name))
             .code("ResourceActionNotSupported"))
+    }
+    /// Types whose resources come first where both need the same other one: a network's subnets before
+    /// its ports.
+    fn after_siblings(&self) -> &'static [&'static str] {
+        &[]
     }
     /// How often to look whether the thing is there, where nothing wakes the job sooner.
     fn pace(&self) -> Duration {
