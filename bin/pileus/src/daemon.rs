@@ -111,13 +111,8 @@ impl Daemon {
         );
         let compute = compute.await.map_err(told)?;
         metadata.set(compute.clone());
-        let stacks = Stacks::open(
-            store.clone(),
-            compute.clone(),
-            images.clone(),
-            networks.clone(),
-            identity.clone(),
-        );
+        let stacks =
+            Stacks::open(store.clone(), compute.clone(), images.clone(), networks.clone(), identity.clone());
         let stacks = stacks.await.map_err(told)?;
 
         let jobs = Jobs::new(store.clone());
