@@ -211,7 +211,7 @@ async fn agent(
     let options = pileus_agent::Options {
         state_dir: state.path.clone(),
         instance: state.instance.clone(),
-        simulate: simulate.then(|| pileus_agent::Simulate {
+        simulate: simulate.then_some(pileus_agent::Simulate {
             latency_ms: config.simulate.latency_ms,
             failures_per_mille: config.simulate.failures_per_mille,
             seed: config.simulate.seed,
@@ -269,11 +269,8 @@ async fn images(
 }
 
 async fn networks(config: &Config, store: &Store, host: &Arc<dyn Host>) -> anyhow::Result<Arc<Networks>> {
-    let options = pileus_network::Options {
-        mtu: config.network.mtu,
-        dns_domain: config.network.dns_domain.clone(),
-        ..pileus_network::Options::default()
-    };
+    let options =
+        pileus_network::Options { mtu: config.network.mtu, dns_domain: config.network.dns_domain.clone() };
     Networks::open(store.clone(), host.clone(), options).await.map_err(told)
 }
 

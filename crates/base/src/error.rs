@@ -89,7 +89,7 @@ impl Error {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
-    /// 500. `doing` says what was being done, to what; it goes to the log, and to the caller only in
+    /// A 500: `doing` says what was being done, to what; it goes to the log, and to the caller only in
     /// families that show it.
     pub fn internal(doing: impl Into<String>) -> Self {
         Self::new(Kind::Internal, doing)

@@ -103,10 +103,11 @@ pub fn hex_id() -> Arc<str> {
 
 /// Reads a UUID in dashed or plain form; no braces, no `urn:`.
 pub fn parse_uuid(s: &str) -> Result<Uuid> {
-    if matches!(s.len(), 32 | 36) && s.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-        if let Ok(id) = Uuid::parse_str(s) {
-            return Ok(id);
-        }
+    if matches!(s.len(), 32 | 36)
+        && s.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+        && let Ok(id) = Uuid::parse_str(s)
+    {
+        return Ok(id);
     }
     Err(Error::bad_request(format!("'{s}' is not a valid UUID.")))
 }

@@ -76,7 +76,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Full(b) => b.size_hint(),
-            Inner::Stream(_, hint) => hint.clone(),
+            Inner::Stream(_, hint) => *hint,
         }
     }
 }

@@ -10,11 +10,14 @@ const BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.
 /// A source of further metrics.
 type Source = Box<dyn Fn(&mut String) + Send + Sync>;
 
+/// How often each bucket was not exceeded, how often in all, and the sum in seconds.
+type Latency = ([u64; BUCKETS.len()], u64, f64);
+
 /// What has been served.
 #[derive(Default)]
 pub struct Metrics {
     requests: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
-    latency: Mutex<BTreeMap<&'static str, ([u64; BUCKETS.len()], u64, f64)>>,
+    latency: Mutex<BTreeMap<&'static str, Latency>>,
     sources: Mutex<Vec<Source>>,
 }
 

@@ -33,10 +33,10 @@ impl Watchers {
 
     pub(crate) fn nudge(&self, touched: &BTreeSet<&'static str>) {
         for (kinds, watcher) in self.0.lock().iter() {
-            if kinds.iter().any(|k| touched.contains(k)) {
-                if let Some(watcher) = watcher.upgrade() {
-                    watcher.notify_one();
-                }
+            if kinds.iter().any(|k| touched.contains(k))
+                && let Some(watcher) = watcher.upgrade()
+            {
+                watcher.notify_one();
             }
         }
     }

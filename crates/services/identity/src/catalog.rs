@@ -48,10 +48,10 @@ impl Identity {
 
     async fn listed(&self) -> Result<Listed> {
         let generation = self.cache.generation();
-        if let Some((at, listed)) = &*self.listed.read() {
-            if *at == generation {
-                return Ok(listed.clone());
-            }
+        if let Some((at, listed)) = &*self.listed.read()
+            && *at == generation
+        {
+            return Ok(listed.clone());
         }
         let read = |rd: &mut pileus_store::Read<'_>| {
             let enabled = |v: Option<&Value>| v != Some(&Value::Bool(false));

@@ -91,10 +91,10 @@ pub(crate) fn expand(rd: &mut Read<'_>, ids: BTreeSet<String>) -> Result<Vec<Rol
     let rules = implied(rd)?;
     let mut out = Vec::new();
     for id in closure(ids, &rules) {
-        if let Some(role) = rd.find::<Role>(&Scope::All, &id)? {
-            if role.domain_id.is_none() {
-                out.push(role.value);
-            }
+        if let Some(role) = rd.find::<Role>(&Scope::All, &id)?
+            && role.domain_id.is_none()
+        {
+            out.push(role.value);
         }
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));

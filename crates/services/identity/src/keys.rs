@@ -85,7 +85,7 @@ impl Keys {
             return None;
         }
         let mut padded = sealed.trim_end_matches('=').to_owned();
-        while padded.len() % 4 != 0 {
+        while !padded.len().is_multiple_of(4) {
             padded.push('=');
         }
         let keys = self.loaded.read().clone();

@@ -53,10 +53,10 @@ pub fn claim(
     amounts: &[(&str, u64)],
     traits: &[String],
 ) -> Result<ProviderId> {
-    if let Some(known) = tx.find::<Allocation>(&Scope::All, consumer)? {
-        if let Some(provider) = known.resources.keys().next() {
-            return Ok(*provider);
-        }
+    if let Some(known) = tx.find::<Allocation>(&Scope::All, consumer)?
+        && let Some(provider) = known.resources.keys().next()
+    {
+        return Ok(*provider);
     }
     let providers: Vec<Stored<Provider>> = tx.list(&Scope::All, &Query::all())?;
     for provider in providers {

@@ -24,7 +24,7 @@ pub fn path(state_dir: &Path, network: NetworkId) -> PathBuf {
 
 /// Whether a namespace is pinned at `path`; a plain file is what a reboot leaves.
 pub fn pinned(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|s| i64::try_from(s.f_type).is_ok_and(|t| t == NSFS_MAGIC))
+    rustix::fs::statfs(path).is_ok_and(|s| s.f_type == NSFS_MAGIC)
 }
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

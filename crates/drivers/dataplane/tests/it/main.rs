@@ -1,6 +1,8 @@
 //! The kernel's dataplane with a real client: a namespace that stands for a guest, plugged into the
 //! bridge by a veth that bears the tap's name.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

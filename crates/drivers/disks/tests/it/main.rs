@@ -1,5 +1,7 @@
 //! Disks as files, with the real `qemu-img` and `genisoimage`.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::process::Command;
 
 use pileus_base::{

@@ -162,11 +162,11 @@ impl Inner {
     fn watch(self: &Arc<Self>, id: ServerId, process: &Identity, child: Option<std::process::Child>) {
         let (this, process) = (Arc::downgrade(self), process.clone());
         tokio::spawn(async move {
-            if let Some(open) = process.open() {
-                if let Err(e) = open.ended().await {
-                    tracing::error!(server_id = %id, error = e.chain(), "a guest can't be watched");
-                    return;
-                }
+            if let Some(open) = process.open()
+                && let Err(e) = open.ended().await
+            {
+                tracing::error!(server_id = %id, error = e.chain(), "a guest can't be watched");
+                return;
             }
             let status = child.and_then(|mut c| c.wait().ok());
             let Some(this) = this.upgrade() else { return };
@@ -208,11 +208,11 @@ impl Inner {
                     guest.expected.lock().get_or_insert(GuestState::Off);
                 }
             }
-            if matches!(event, "STOP" | "RESUME" | "RESET" | "GUEST_PANICKED") {
-                if let Some(this) = this.upgrade() {
-                    // Nobody may be listening.
-                    let _ = this.events.send(id);
-                }
+            if matches!(event, "STOP" | "RESUME" | "RESET" | "GUEST_PANICKED")
+                && let Some(this) = this.upgrade()
+            {
+                // Nobody may be listening.
+                let _ = this.events.send(id);
             }
         });
         let qmp = qmp.await?;
@@ -345,11 +345,9 @@ impl Inner {
             Some(open) => tokio::time::timeout(END, open.ended()).await.is_ok(),
             None => false,
         };
-        if !ended {
-            if let Some(open) = process.open() {
-                open.kill();
-                open.ended().await?;
-            }
+        if !ended && let Some(open) = process.open() {
+            open.kill();
+            open.ended().await?;
         }
         Ok(())
     }

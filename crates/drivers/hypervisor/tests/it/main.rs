@@ -1,5 +1,7 @@
 //! What every hypervisor promises, on the simulator and on QEMU with a guest of one boot sector.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::{path::Path, time::Duration};
 
 use pileus_base::{InstanceId, ids::ServerId};

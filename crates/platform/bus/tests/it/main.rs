@@ -1,5 +1,7 @@
 //! The bus: who hears what, and what a slow listener is told.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use pileus_bus::{Bus, Heard};
 
 fn text(heard: Option<Heard>) -> String {

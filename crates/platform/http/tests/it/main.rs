@@ -1,5 +1,7 @@
 //! The HTTP edge against a real client connection.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::sync::Arc;
 
 use pileus_base::{Caller, Error, ProjectRef, Result};

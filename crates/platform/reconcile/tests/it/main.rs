@@ -1,5 +1,7 @@
 //! Reconcilers: what wakes them, what does not interrupt them, what an operator sees.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::{
     sync::{
         Arc,

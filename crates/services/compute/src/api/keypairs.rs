@@ -74,13 +74,13 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     }
     let public = f.text("public_key", 1, 16_384)?.map(str::to_owned);
     let mut kind = "ssh".to_owned();
-    if call.version >= mv::KEYPAIR_TYPE {
-        if let Some(word) = f.text("type", 1, 10)? {
-            if !matches!(word, "ssh" | "x509") {
-                return Err(invalid("type", &json!(word), "is not one of ['ssh', 'x509']"));
-            }
-            kind = word.to_owned();
+    if call.version >= mv::KEYPAIR_TYPE
+        && let Some(word) = f.text("type", 1, 10)?
+    {
+        if !matches!(word, "ssh" | "x509") {
+            return Err(invalid("type", &json!(word), "is not one of ['ssh', 'x509']"));
         }
+        kind = word.to_owned();
     }
     let asked =
         if call.version >= mv::KEYPAIR_USER { f.text("user_id", 1, 255)?.map(str::to_owned) } else { None };

@@ -65,10 +65,10 @@ fn parse(call: &Call, body: &Value) -> Result<(ServerCreate, String, bool)> {
     if v >= mv::DESCRIPTION {
         asked.description = f.text("description", 0, 255)?.map(str::to_owned);
     }
-    if v >= mv::TAGS_ON_CREATE {
-        if let Some(tags) = f.value("tags") {
-            asked.tags = super::server_tags::parse(tags)?;
-        }
+    if v >= mv::TAGS_ON_CREATE
+        && let Some(tags) = f.value("tags")
+    {
+        asked.tags = super::server_tags::parse(tags)?;
     }
     let min = f.int("min_count", 1, i64::from(u32::MAX))?;
     let max = f.int("max_count", 1, i64::from(u32::MAX))?;

@@ -172,7 +172,7 @@ impl Filter {
             && self.since.is_none_or(|t| s.updated_at >= t)
             && self.before.is_none_or(|t| s.updated_at <= t)
             && self.tags.iter().all(|t| s.tags.contains(t))
-            && !(!self.not_tags.is_empty() && self.not_tags.iter().all(|t| s.tags.contains(t)))
+            && (self.not_tags.is_empty() || self.not_tags.iter().any(|t| !s.tags.contains(t)))
     }
 }
 

@@ -107,10 +107,10 @@ pub fn get(rd: &mut Read<'_>, scope: &Scope, id: ServerId) -> Result<Stored<Serv
 /// # Errors
 /// 404 in Nova's words; 409 where the name is ambiguous.
 pub fn find(rd: &mut Read<'_>, scope: &Scope, id_or_name: &str) -> Result<Stored<Server>> {
-    if let Ok(id) = id_or_name.parse::<ServerId>() {
-        if let Some(found) = rd.find(scope, id)? {
-            return Ok(found);
-        }
+    if let Ok(id) = id_or_name.parse::<ServerId>()
+        && let Some(found) = rd.find(scope, id)?
+    {
+        return Ok(found);
     }
     let mut named: Vec<Stored<Server>> = rd.list(scope, &Query::by("name", id_or_name).limit(2))?;
     match (named.pop(), named.len()) {

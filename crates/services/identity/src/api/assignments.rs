@@ -128,7 +128,8 @@ pub(super) async fn list(call: Req) -> Result<Reply> {
     let project = call.ctx.caller.project.as_ref().map(|p| p.id.to_string());
     let own_tree = matches!((&target, &project), (Some(Target::Project(t)), Some(p)) if t == p);
     let own = call.ctx.user_id().is_some_and(|u| Some(u.as_str()) == user.as_deref());
-    if !common::system_reader(&call) && !(own_tree && call.ctx.caller.has_role("manager")) && !own {
+    let manages = own_tree && call.ctx.caller.has_role("manager");
+    if !(common::system_reader(&call) || manages || own) {
         return Err(call.denied());
     }
     if effective && group.is_some() {
@@ -223,12 +224,10 @@ fn domain_name(rd: &mut Read<'_>, id: Option<&str>) -> Result<Value> {
 
 fn shown(rd: &mut Read<'_>, l: &Line, names: bool, base: &str) -> Result<Value> {
     let mut out = json!({"role": {"id": l.a.role}});
-    if names {
-        if let Some(role) = rd.find::<Role>(&Scope::All, &l.a.role)? {
-            out["role"]["name"] = json!(role.name);
-            if role.domain_id.is_some() {
-                out["role"]["domain"] = domain_name(rd, role.domain_id.as_deref())?;
-            }
+    if names && let Some(role) = rd.find::<Role>(&Scope::All, &l.a.role)? {
+        out["role"]["name"] = json!(role.name);
+        if role.domain_id.is_some() {
+            out["role"]["domain"] = domain_name(rd, role.domain_id.as_deref())?;
         }
     }
     let (kind, id) = match &l.a.actor {

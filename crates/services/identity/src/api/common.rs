@@ -142,10 +142,10 @@ pub(super) fn collection(call: &Req, key: &str, mut views: Vec<Value>) -> Result
 pub(super) async fn listed<E: Entity>(call: &Req) -> Result<Vec<E>> {
     let mut query = Query::all();
     for field in ["name", "domain_id"] {
-        if let Some(value) = call.query.get(field).filter(|v| E::FILTERS.contains(&field) && !v.is_empty()) {
-            if value != "null" {
-                query = query.eq(field_name(field), value);
-            }
+        if let Some(value) = call.query.get(field).filter(|v| E::FILTERS.contains(&field) && !v.is_empty())
+            && value != "null"
+        {
+            query = query.eq(field_name(field), value);
         }
     }
     let narrowed = E::KIND == "identity.project" || E::KIND == "identity.user";

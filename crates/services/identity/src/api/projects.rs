@@ -77,12 +77,10 @@ async fn visible(call: &Req) -> Result<Project> {
     let id = call.param("id");
     let own = call.ctx.caller.project.as_ref().is_some_and(|p| p.id.as_str() == id);
     let mut granted = own || common::system_reader(call);
-    if !granted {
-        if let Some(user) = call.ctx.user_id() {
-            let (user, target) = (user.to_string(), Target::Project(id.into()));
-            let roles = call.state.store.read(move |rd| grants::effective(rd, &user, &target)).await?;
-            granted = !roles.is_empty();
-        }
+    if !granted && let Some(user) = call.ctx.user_id() {
+        let (user, target) = (user.to_string(), Target::Project(id.into()));
+        let roles = call.state.store.read(move |rd| grants::effective(rd, &user, &target)).await?;
+        granted = !roles.is_empty();
     }
     if !granted {
         return Err(call.denied());

@@ -62,16 +62,14 @@ pub trait Entity: Resource + Clone + Sync {
 /// # Errors
 /// 400 that names the field.
 pub fn check(fields: &[(&str, Is)], required: &[&str], body: &Object, creating: bool) -> Result<()> {
-    if creating {
-        if let Some(missing) = required.iter().find(|f| !body.contains_key(**f)) {
-            return Err(Error::bad_request(format!("'{missing}' is a required property")));
-        }
+    if creating && let Some(missing) = required.iter().find(|f| !body.contains_key(**f)) {
+        return Err(Error::bad_request(format!("'{missing}' is a required property")));
     }
     for (field, is) in fields {
-        if let Some(value) = body.get(*field) {
-            if let Some(why) = misfit(*is, value) {
-                return Err(Error::bad_request(format!("Invalid input for field '{field}': {why}")));
-            }
+        if let Some(value) = body.get(*field)
+            && let Some(why) = misfit(*is, value)
+        {
+            return Err(Error::bad_request(format!("Invalid input for field '{field}': {why}")));
         }
     }
     Ok(())

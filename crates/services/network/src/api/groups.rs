@@ -219,10 +219,10 @@ fn parse(value: &Value) -> Result<(SecurityGroupId, Rule)> {
         Some(Value::Number(n)) => Some(n.to_string()),
         Some(v) => Some(v.as_str().unwrap_or("").to_lowercase()),
     };
-    if let Some(p) = protocol.as_deref().filter(|p| !PROTOCOLS.contains(p)) {
-        if p.parse::<u8>().is_err() {
-            return Err(Error::bad_request(format!("Security group rule protocol {p} not supported. Only protocol values {PROTOCOLS:?} and integer representations [0 to 255] are supported.")).code("SecurityGroupRuleInvalidProtocol"));
-        }
+    if let Some(p) = protocol.as_deref().filter(|p| !PROTOCOLS.contains(p))
+        && p.parse::<u8>().is_err()
+    {
+        return Err(Error::bad_request(format!("Security group rule protocol {p} not supported. Only protocol values {PROTOCOLS:?} and integer representations [0 to 255] are supported.")).code("SecurityGroupRuleInvalidProtocol"));
     }
     let protocol = protocol.filter(|p| p != "any");
     let (min, max) = (a.int("port_range_min", -1, 65_535)?, a.int("port_range_max", -1, 65_535)?);

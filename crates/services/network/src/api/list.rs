@@ -28,9 +28,9 @@ fn matches(view: &Value, name: &str, wanted: &str) -> bool {
                 .split_once('=')
                 .or(wanted.split_once(':'))
                 .is_some_and(|(k, v)| item[k].as_str() == Some(v)),
-            other => other.to_string() == wanted,
+            other => *other == wanted,
         }),
-        other => other.to_string() == wanted,
+        other => *other == wanted,
     }
 }
 
@@ -69,14 +69,14 @@ pub fn reply(call: &Call, name: &str, views: Vec<Value>) -> Result<Reply> {
     let kept: Vec<Value> = views.into_iter().filter(keep).collect();
     let listing = Listing::parse(query, &[], ("", false), usize::MAX)
         .map_err(|e| Error::bad_request(e.message()).code("HTTPBadRequest"))?;
-    if let (Some(sort), Some(first)) = (listing.sort.first(), kept.first()) {
-        if first.get(attribute(&sort.key)).is_none() {
-            return Err(Error::bad_request(format!(
-                "Bad sort_key: '{}' is an invalid attribute for sort keys",
-                sort.key
-            ))
-            .code("HTTPBadRequest"));
-        }
+    if let (Some(sort), Some(first)) = (listing.sort.first(), kept.first())
+        && first.get(attribute(&sort.key)).is_none()
+    {
+        return Err(Error::bad_request(format!(
+            "Bad sort_key: '{}' is an invalid attribute for sort keys",
+            sort.key
+        ))
+        .code("HTTPBadRequest"));
     }
     let (page, more) = listing.apply(kept)?;
     let mut links = Vec::new();

@@ -15,10 +15,10 @@ pub(crate) fn pick<T: Resource>(
     name_or_id: &str,
     seen: impl Fn(&T) -> bool,
 ) -> Result<Stored<T>> {
-    if pileus_base::ids::is_uuid(name_or_id) {
-        if let Some(found) = rd.find::<T>(&Scope::All, name_or_id)?.filter(|t| seen(t)) {
-            return Ok(found);
-        }
+    if pileus_base::ids::is_uuid(name_or_id)
+        && let Some(found) = rd.find::<T>(&Scope::All, name_or_id)?.filter(|t| seen(t))
+    {
+        return Ok(found);
     }
     let mut named: Vec<Stored<T>> = rd.list(&Scope::All, &Query::by("name", name_or_id))?;
     named.retain(|t| seen(t));

@@ -400,7 +400,7 @@ pub fn cancel_update(stacks: &Stacks, tx: &mut Tx<'_>, mut stack: Stored<Stack>,
 /// The steps from the items that are there to those of `loaded`; items that are new are written.
 fn transition(stacks: &Stacks, tx: &mut Tx<'_>, stack: &Stack, loaded: &Loaded) -> Result<Vec<RunStep>> {
     let current = resources::current(tx, stack.id)?;
-    let graph = graph(stacks, &loaded)?;
+    let graph = graph(stacks, loaded)?;
     let mut old = Graph::new();
     for item in &current {
         old.add(&item.name);
