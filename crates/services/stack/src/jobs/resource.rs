@@ -176,8 +176,10 @@ fn update(
     let loaded = stack.load()?;
     let graph = begin::graph(stacks, &loaded)?;
     let mut next = begin::item(stack, &loaded, &graph, &item.name);
+    let ctx = stack.owner.ctx();
     let broken = item.status == Status::Failed || item.physical_id.is_none();
     if broken || next.engine != item.engine {
+        kind.replaced(&mut At { tx, stacks, ctx: &ctx, stack, item: &mut item.value })?;
         return replace(tx, input, item, next);
     }
     let (properties, metadata) = values(stacks, tx, stack, item)?;
@@ -187,6 +189,7 @@ fn update(
     let nested = crate::types::is_template(&item.engine);
     if change == Change::Replace {
         next.metadata = metadata;
+        kind.replaced(&mut At { tx, stacks, ctx: &ctx, stack, item: &mut item.value })?;
         return replace(tx, input, item, next);
     }
     let changed: Vec<String> =
@@ -205,7 +208,6 @@ fn update(
     if change == Change::None && !nested {
         return Ok(());
     }
-    let ctx = stack.owner.ctx();
     kind.update(&mut At { tx, stacks, ctx: &ctx, stack, item: &mut item.value }, &old, &changed)
 }
 

@@ -127,6 +127,13 @@ pub trait Kind: Send + Sync + 'static {
     fn deleted(&self, _at: &mut At<'_, '_>) -> Result<bool> {
         Ok(true)
     }
+    /// Lets go of what a successor needs, before that is made: the addresses of a server.
+    ///
+    /// # Errors
+    /// Those of the thing's service.
+    fn replaced(&self, _at: &mut At<'_, '_>) -> Result<()> {
+        Ok(())
+    }
     /// Whether the thing is as it should be.
     ///
     /// # Errors
@@ -162,7 +169,7 @@ pub trait Kind: Send + Sync + 'static {
     fn pace(&self) -> Duration {
         Duration::from_millis(250)
     }
-    /// Whether the type is served; others are listed nowhere and refused.
+    /// Whether the type is shown nowhere: templates' addresses have one.
     fn is_hidden(&self) -> bool {
         false
     }

@@ -8,6 +8,7 @@ use pileus_base::{
 };
 use pileus_compute::{
     Compute, flavors,
+    model::servers::Nic,
     servers::{self, NicRequest, NicRequests, ServerCreate},
 };
 use pileus_image::images;
@@ -174,6 +175,27 @@ impl Kind for Server {
             Err(e) if e.is_not_found() => drop_ports(at).map(|()| true),
             Err(e) => Err(e),
         }
+    }
+
+    fn replaced(&self, at: &mut At<'_, '_>) -> Result<()> {
+        if at.item.physical_id.is_none() {
+            return Ok(());
+        }
+        let id = id(at)?;
+        let Some(mut server) = at.tx.find::<pileus_compute::Server>(&Scope::All, id)? else { return Ok(()) };
+        for nic in std::mem::take(&mut server.nics) {
+            let done = if nic.owned {
+                ports::delete(at.tx, at.ctx, nic.port)
+            } else {
+                ports::unbind(at.tx, nic.port)
+            };
+            match done {
+                Err(e) if !e.is_not_found() => return Err(e),
+                _ => {}
+            }
+        }
+        at.tx.put(&server)?;
+        drop_ports(at)
     }
 
     fn check(&self, at: &mut At<'_, '_>) -> Result<()> {
@@ -347,8 +369,6 @@ fn by_network(server: &pileus_compute::Server, one: impl Fn(&Nic, IpAddr) -> Jso
     }
     Json::Object(out)
 }
-
-use pileus_compute::model::servers::Nic;
 
 fn addresses(server: &pileus_compute::Server) -> Json {
     by_network(server, |nic, ip| {
