@@ -166,6 +166,9 @@ pub struct TempestArgs {
     /// The image that tests boot: a name or id
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// The shared network that tests' servers are put on
+    #[arg(long, value_name = "NETWORK", default_value = "")]
+    pub network: String,
     /// Tempest's working directory (its lock path)
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub workspace: PathBuf,

@@ -47,6 +47,7 @@ pub fn run(state_dir: &Path, args: &TempestArgs) -> anyhow::Result<()> {
             .replace("@WS@", &workspace.display().to_string())
             .replace("@AUTH_URL@", &auth_url)
             .replace("@ADMIN_PW@", &password)
+            .replace("@NETWORK@", &args.network)
             .replace("@IMAGE@", image)
             .replace("@FLAVOR@", &flavor("m1.tiny")?)
             .replace("@FLAVOR_ALT@", &flavor("m1.small")?)

@@ -253,7 +253,8 @@ pub(super) fn address<'a>(f: &mut Fields<'a>, field: &'a str) -> Result<Option<S
     };
     let family = if field == "accessIPv4" { "ipv4" } else { "ipv6" };
     if fits {
-        Ok(Some(text.to_owned()))
+        // Kept as Python's netaddr writes it.
+        Ok(Some(text.parse::<std::net::IpAddr>().map_or(String::new(), |ip| ip.to_string())))
     } else {
         Err(crate::wire::fields::invalid(field, &Value::from(text), &format!("is not a '{family}'")))
     }
