@@ -102,10 +102,10 @@ fn kind(stacks: &Stacks, item: &Item) -> Result<Arc<dyn Kind>> {
 fn start(stacks: &Stacks, tx: &mut Tx<'_>, input: ResourceInput) -> Result<()> {
     let Some((stack, mut item)) = find(tx, input)? else { return Ok(()) };
     // Done already, or another run counts now.
-    if item.started == Some(input.run) || stack.run != Some(input.run) {
+    if item.started == Some((input.run, input.step)) || stack.run != Some(input.run) {
         return Ok(());
     }
-    item.started = Some(input.run);
+    item.started = Some((input.run, input.step));
     let done = act(stacks, tx, input, &stack, &mut item);
     done.map_err(|e| finish::failure(&item, &e))?;
     tx.put(&item)

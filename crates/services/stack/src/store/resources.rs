@@ -53,8 +53,8 @@ pub struct Item {
     pub retain: bool,
     /// Whether another has taken its place.
     pub superseded: bool,
-    /// The run whose first step is done.
-    pub started: Option<Uuid>,
+    /// The run, and its step, whose request is made: one run may change an item and then remove it.
+    pub started: Option<(Uuid, usize)>,
 }
 
 impl Item {

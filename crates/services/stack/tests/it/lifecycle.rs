@@ -104,6 +104,24 @@ async fn a_stack_lives_and_goes() {
 }
 
 #[tokio::test]
+async fn what_is_replaced_is_removed() {
+    let b = start().await;
+    let template = "{heat_template_version: 2015-04-30, resources: {a: {type: 'OS::Heat::SoftwareConfig', properties: {config: one}}}}";
+    let path = b.create("replacing", template).await;
+    b.settled(&path).await;
+    let before = b.get("/software_configs").await.is(200).body;
+    b.ask("PUT", &path, json!({"template": template.replace("one", "two")})).await.is(202);
+    assert_eq!(b.settled(&path).await["stack_status"], "UPDATE_COMPLETE");
+    let after = b.get("/software_configs").await.is(200).body;
+    assert_eq!(after["software_configs"].as_array().unwrap().len(), 1, "{after}");
+    assert_ne!(before, after);
+    b.ask("DELETE", &path, Value::Null).await.is(204);
+    b.settled(&path).await;
+    assert_eq!(b.get("/software_configs").await.body["software_configs"], json!([]));
+    b.stop().await;
+}
+
+#[tokio::test]
 async fn groups_and_nested_stacks() {
     let b = start().await;
     let template = "
