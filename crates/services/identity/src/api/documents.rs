@@ -79,6 +79,19 @@ pub(super) async fn delete_service(call: Req) -> Result<Reply> {
 /// Checks what an endpoint names; its old-style `region` is its `region_id`.
 async fn endpoint_refs(call: &Req, body: &mut Object) -> Result<()> {
     if let Some(region) = body.remove("region") {
+        // The old attribute makes the region that it names.
+        if let Some(id) = region.as_str().map(str::to_owned) {
+            let write = call.state.write(move |tx| {
+                if tx.find::<Region>(&pileus_base::Scope::All, &id)?.is_none() {
+                    let mut body = Object::new();
+                    body.insert("description".into(), "".into());
+                    body.insert("parent_region_id".into(), Value::Null);
+                    tx.insert(&Region { id: id.clone(), body })?;
+                }
+                Ok(())
+            });
+            write.await?;
+        }
         body.entry("region_id").or_insert(region);
     }
     if let Some(region) = body.get("region_id").and_then(Value::as_str) {

@@ -3,6 +3,7 @@
 //! Where a rule reads `authenticated`, its handler decides by what is asked of whom (one's own user, one's
 //! own project).
 
+mod app_creds;
 mod assignments;
 mod common;
 mod documents;
@@ -11,6 +12,7 @@ mod groups;
 mod projects;
 mod roles;
 mod tokens;
+mod trusts;
 mod users;
 mod versions;
 
@@ -60,17 +62,33 @@ pub(crate) fn service(id: Arc<Identity>) -> Service {
         open("identity:version"),
         versions::v3,
     );
-    unbuilt(documents(resources(grants(auth(r))))).build()
+    unbuilt(delegation(documents(resources(grants(auth(r)))))).build()
+}
+
+/// Trusts and application credentials.
+fn delegation(r: Table) -> Table {
+    let trusts = "/v3/OS-TRUST/trusts";
+    let creds = "/v3/users/{id}/application_credentials";
+    r.get(trusts, any("identity:list_trusts"), trusts::list)
+        .post(trusts, any("identity:create_trust"), trusts::create)
+        .get(&format!("{trusts}/{{id}}"), any("identity:get_trust"), trusts::show)
+        .delete(&format!("{trusts}/{{id}}"), any("identity:delete_trust"), trusts::delete)
+        .get(&format!("{trusts}/{{id}}/roles"), any("identity:list_roles_for_trust"), trusts::roles)
+        .get(&format!("{trusts}/{{id}}/roles/{{role}}"), any("identity:get_role_for_trust"), trusts::role)
+        .get(creds, any("identity:list_application_credentials"), app_creds::list)
+        .post(creds, any("identity:create_application_credential"), app_creds::create)
+        .get(&format!("{creds}/{{cred}}"), any("identity:get_application_credential"), app_creds::show)
+        .delete(
+            &format!("{creds}/{{cred}}"),
+            any("identity:delete_application_credential"),
+            app_creds::delete,
+        )
 }
 
 /// What the API has and we do not yet: 501, never a canned answer.
 fn unbuilt(mut r: Table) -> Table {
     let user = "/v3/users/{id}";
     for (path, rule) in [
-        ("/v3/OS-TRUST/trusts".to_owned(), any("identity:list_trusts")),
-        ("/v3/OS-TRUST/trusts/{*rest}".to_owned(), any("identity:get_trust")),
-        (format!("{user}/application_credentials"), any("identity:list_application_credentials")),
-        (format!("{user}/application_credentials/{{*rest}}"), any("identity:get_application_credential")),
         (format!("{user}/access_rules"), any("identity:list_access_rules")),
         (format!("{user}/credentials/OS-EC2"), any("identity:ec2_list_credentials")),
         (format!("{user}/credentials/OS-EC2/{{*rest}}"), any("identity:ec2_get_credential")),
