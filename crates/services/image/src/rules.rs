@@ -15,8 +15,8 @@ rules! {
     DELETE_IMAGE = member "delete_image";
     UPLOAD_IMAGE = member "upload_image";
     DOWNLOAD_IMAGE = reader "download_image";
-    DEACTIVATE = admin "deactivate";
-    REACTIVATE = admin "reactivate";
+    DEACTIVATE = member "deactivate";
+    REACTIVATE = member "reactivate";
     GET_MEMBERS = reader "get_members";
     ADD_MEMBER = member "add_member";
     MODIFY_MEMBER = member "modify_member";

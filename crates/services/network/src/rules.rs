@@ -32,6 +32,6 @@ rules! {
     UPDATE_TAGS = member "update_tags";
     GET_QUOTA = reader "get_quota";
     UPDATE_QUOTA = admin "update_quota";
-    GET_AGENT = admin "get_agent";
+    GET_AGENT = authenticated "get_agent";
     GET_ZONES = reader "get_availability_zone";
 }

@@ -142,3 +142,50 @@ pub async fn show(call: Call) -> Result<Reply> {
     let view = whole(&call, &facts).await?;
     Reply::ok(&json!({"hypervisor": view}))
 }
+
+/// `GET /os-hypervisors/{id}/uptime`
+pub async fn uptime(call: Call) -> Result<Reply> {
+    let facts = call.state.host.facts().await?;
+    let (asked, own) = (call.param("id"), id(&call, &facts));
+    if own.as_str().map_or_else(|| own.to_string(), str::to_owned) != asked {
+        return Err(Error::not_found(format!("Compute host {asked} could not be found.")));
+    }
+    let (days, rest) = (facts.uptime_s / 86_400, facts.uptime_s % 86_400);
+    let [a, b, c] = facts.load;
+    let mut view = brief(&call, &facts);
+    view["uptime"] = json!(format!(
+        " up {days} days, {}:{:02},  0 users,  load average: {a:.2}, {b:.2}, {c:.2}",
+        rest / 3600,
+        rest % 3600 / 60
+    ));
+    Reply::ok(&json!({"hypervisor": view}))
+}
+
+/// The host whose name holds what the path asks for, below 2.53.
+async fn matching(call: &Call) -> Result<HostFacts> {
+    if call.version >= mv::UUID_IDS {
+        return Err(super::no_such_path());
+    }
+    let facts = call.state.host.facts().await?;
+    let pattern = call.param("id");
+    let none = || Error::not_found(format!("No hypervisor matching '{pattern}' could be found."));
+    if facts.hostname.contains(pattern) { Ok(facts) } else { Err(none()) }
+}
+
+/// `GET /os-hypervisors/{pattern}/search`
+pub async fn search(call: Call) -> Result<Reply> {
+    let facts = matching(&call).await?;
+    Reply::ok(&json!({"hypervisors": [brief(&call, &facts)]}))
+}
+
+/// `GET /os-hypervisors/{pattern}/servers`
+pub async fn servers(call: Call) -> Result<Reply> {
+    let facts = matching(&call).await?;
+    let mut view = brief(&call, &facts);
+    let list: Vec<_> =
+        used(&call).await?.servers.iter().map(|s| json!({"uuid": s.id, "name": s.name})).collect();
+    if !list.is_empty() {
+        view["servers"] = json!(list);
+    }
+    Reply::ok(&json!({"hypervisors": [view]}))
+}

@@ -126,7 +126,7 @@ pub async fn delete(call: Call) -> Result<Reply> {
 
 fn class_view(id: &str, limits: &BTreeMap<String, i64>, v: Version) -> Value {
     let mut view = set(None, limits, v)["quota_set"].take();
-    if v >= Version(2, 50) || !id.is_empty() {
+    if !id.is_empty() {
         view["id"] = json!(id);
     }
     json!({"quota_class_set": view})

@@ -111,7 +111,8 @@ impl Filter {
         let own = call.ctx.project_id().cloned();
         let scope = match (all, q.get("project_id").or(q.get("tenant_id")).filter(|_| admin)) {
             (true, None) => Scope::All,
-            (_, Some(project)) => Scope::Project(project.into()),
+            (true, Some(project)) => Scope::Project(project.into()),
+            (false, Some(_)) => Scope::Project(own?),
             (false, None) => Scope::Project(own?),
         };
         let regex = |name: &str| match q.get(name) {

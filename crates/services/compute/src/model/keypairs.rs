@@ -1,5 +1,6 @@
 //! Keypairs: public keys that servers are given at birth. They belong to users, not projects.
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use md5::{Digest, Md5};
 use pileus_base::{
     Error, Result, Time,
@@ -7,7 +8,7 @@ use pileus_base::{
 };
 use pileus_store::{Indexes, Resource, Unique};
 use serde::{Deserialize, Serialize};
-use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
+use ssh_key::{Algorithm, LineEnding, PrivateKey};
 
 /// A keypair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,8 +73,15 @@ pub fn generate() -> Result<(String, String)> {
 /// 400 in Nova's words.
 pub fn fingerprint(line: &str) -> Result<String> {
     let bad = || Error::bad_request("Keypair data is invalid: failed to generate fingerprint");
-    let key: PublicKey = line.trim().parse().map_err(|_| bad())?;
-    let bytes = key.to_bytes().map_err(|_| bad())?;
+    let mut words = line.split_whitespace();
+    let (kind, data) = words.next().zip(words.next()).ok_or_else(bad)?;
+    let bytes = BASE64.decode(data).map_err(|_| bad())?;
+    // RFC 4253, 6.6: the blob begins with its own kind, behind a length.
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(bad)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| bad())?;
+    if rest.get(..length) != Some(kind.as_bytes()) {
+        return Err(bad());
+    }
     let digest = Md5::digest(&bytes);
     Ok(digest.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":"))
 }

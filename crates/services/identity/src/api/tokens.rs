@@ -42,13 +42,12 @@ async fn subject(call: &Req) -> Result<(String, Arc<Validated>)> {
     let missing = || Error::bad_request("Missing required header X-Subject-Token.");
     let text = call.header("x-subject-token").ok_or_else(missing)?.to_owned();
     let caller = &call.ctx.caller;
-    let found = call.state.validate(&text).await;
+    let found = call.state.validate(&text).await.map_err(|_| Error::not_found("Could not find token."))?;
     let own = call.token.as_deref() == Some(&text)
-        || found.as_ref().is_ok_and(|f| call.ctx.user_id().is_some_and(|u| u.as_str() == f.payload.user));
+        || call.ctx.user_id().is_some_and(|u| u.as_str() == found.payload.user);
     if !own && !caller.has_role("admin") && !caller.has_role("service") && !common::system_reader(call) {
         return Err(call.denied());
     }
-    let found = found.map_err(|_| Error::not_found("Could not find token."))?;
     Ok((text, found))
 }
 

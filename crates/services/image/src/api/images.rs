@@ -114,6 +114,7 @@ struct Filters {
     visibility: Option<Visibility>,
     hidden: bool,
     size: (u64, u64),
+    member_status: String,
 }
 
 impl Filters {
@@ -161,6 +162,7 @@ impl Filters {
             tags: q.all("tag").map(str::to_owned).collect(),
             visibility,
             hidden: q.flag("os_hidden").unwrap_or(false),
+            member_status: q.get("member_status").unwrap_or("accepted").to_owned(),
             size: (number("size_min", 0)?, number("size_max", u64::MAX)?),
         })
     }
@@ -178,7 +180,9 @@ impl Filters {
         let accepted = image.owner.as_ref() == own
             || call.ctx.is_admin()
             || image.visibility != Visibility::Shared
-            || image.members.iter().any(|m| Some(&m.project_id) == own && m.status == "accepted");
+            || image.members.iter().any(|m| {
+                Some(&m.project_id) == own && (self.member_status == "all" || m.status == self.member_status)
+            });
         let size = image.size.unwrap_or(0);
         let value = |name: &str| match view::view(image).get(name) {
             Some(Value::String(s)) => s.clone(),

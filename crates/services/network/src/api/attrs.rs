@@ -91,6 +91,20 @@ impl<'a> Attrs<'a> {
         }
     }
 
+    /// A text of at most 255 characters; null counts as absent.
+    ///
+    /// # Errors
+    /// 400 that names the attribute.
+    pub fn text_or_null(&mut self, name: &'a str) -> Result<Option<&'a str>> {
+        match self.map.get(name) {
+            Some(Value::Null) => {
+                self.seen.push(name);
+                Ok(None)
+            }
+            _ => self.text(name, 255),
+        }
+    }
+
     /// A boolean, also as Neutron's words.
     ///
     /// # Errors

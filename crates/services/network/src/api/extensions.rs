@@ -56,6 +56,9 @@ pub async fn show(call: Call) -> Result<Reply> {
 
 /// `GET /agents`: the one program, in its role as DHCP and metadata agent.
 pub async fn agents(call: Call) -> Result<Reply> {
+    if !call.ctx.is_admin() {
+        return list::reply(&call, "agents", Vec::new());
+    }
     let facts = call.state.host.facts().await?;
     let agent = |binary: &str, kind: &str| {
         let id =

@@ -225,7 +225,15 @@ fn parse(value: &Value) -> Result<(SecurityGroupId, Rule)> {
         return Err(Error::bad_request(format!("Security group rule protocol {p} not supported. Only protocol values {PROTOCOLS:?} and integer representations [0 to 255] are supported.")).code("SecurityGroupRuleInvalidProtocol"));
     }
     let protocol = protocol.filter(|p| p != "any");
-    let (min, max) = (a.int("port_range_min", -1, 65_535)?, a.int("port_range_max", -1, 65_535)?);
+    let port = |n: Option<i64>| match n {
+        Some(n) if !(-1..=65_535).contains(&n) => {
+            Err(Error::bad_request(format!("Invalid value for port {n}"))
+                .code("SecurityGroupInvalidPortValue"))
+        }
+        n => Ok(n),
+    };
+    let min = port(a.int("port_range_min", i64::MIN, i64::MAX)?)?;
+    let max = port(a.int("port_range_max", i64::MIN, i64::MAX)?)?;
     let has = |list: &[&str]| protocol.as_deref().is_some_and(|p| list.contains(&p));
     if has(&WITH_PORTS) {
         match (min, max) {
@@ -264,7 +272,11 @@ fn parse(value: &Value) -> Result<(SecurityGroupId, Rule)> {
         .filter(|v| !v.is_null())
         .map(|v| range("remote_ip_prefix", v))
         .transpose()?;
-    let remote_group_id = a.id("remote_group_id")?;
+    let remote_group_id = match a.text_or_null("remote_group_id")? {
+        None => None,
+        // What is no id can't exist.
+        Some(text) => Some(text.parse().map_err(|_| SecurityGroup::not_found(text))?),
+    };
     if prefix.is_some() && remote_group_id.is_some() {
         return Err(Error::bad_request("Only remote_ip_prefix or remote_group_id may be provided.")
             .code("SecurityGroupMultipleRemoteEntities"));

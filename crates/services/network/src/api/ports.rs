@@ -267,8 +267,7 @@ fn parse(value: &Value, admin: bool) -> Result<PortCreate> {
         security_groups: c.groups,
         device_id: c.device_id.unwrap_or_default(),
         device_owner: c.device_owner.unwrap_or_default(),
-        // A host that is named by hand binds nothing: only servers plug ports in.
-        host: None,
+        host: c.host.filter(|h| !h.is_empty()),
         dns_name: c.dns_name,
         project_id,
         admin_up: c.admin_up.unwrap_or(true),
@@ -331,6 +330,9 @@ pub async fn update(mut call: Call) -> Result<Reply> {
             p.name = c.name.unwrap_or_else(|| p.name.clone());
             p.standard.description = c.description.unwrap_or_else(|| p.standard.description.clone());
             p.admin_up = c.admin_up.unwrap_or(p.admin_up);
+            if let Some(host) = c.host {
+                p.host = Some(host).filter(|h| !h.is_empty());
+            }
             p.device_id = c.device_id.unwrap_or_else(|| p.device_id.clone());
             p.device_owner = c.device_owner.unwrap_or_else(|| p.device_owner.clone());
             p.security_groups = c.groups.unwrap_or_else(|| p.security_groups.clone());

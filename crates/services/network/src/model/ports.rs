@@ -95,7 +95,9 @@ impl Resource for Port {
         ix.add("network_id", self.network_id);
         ix.text("device_id", &self.device_id);
         ix.text("device_owner", &self.device_owner);
-        ix.text("bound", if self.host.is_some() { "1" } else { "0" });
+        // Plugged in: a host that was only named by hand has nothing to carry yet.
+        let bound = self.host.is_some() && !self.device_id.is_empty();
+        ix.text("bound", if bound { "1" } else { "0" });
         self.fixed_ips.iter().for_each(|f| ix.add("subnet_id", f.subnet_id));
         self.fixed_ips.iter().for_each(|f| ix.text("address", format!("{}/{}", self.network_id, f.ip)));
         self.security_groups.iter().for_each(|g| ix.add("security_group", g));
