@@ -81,6 +81,13 @@ async fn bad_images_are_refused() {
     assert!(twice.head.contains("text/html") && twice.body.contains("<title>409 Conflict</title>"));
     b.get("p", "/v2/images/nothing").await.is(404);
     b.ask("p", "POST", "/v2/images", DATA, b"{").await.is(400);
+    let image = b.make("p", json!({})).await;
+    b.send("p", "POST", &format!("{image}/import"), json!({"method": {"name": "web-download"}}))
+        .await
+        .is(501);
+    for name in ["image", "images", "member", "members"] {
+        assert_eq!(b.get("p", &format!("/v2/schemas/{name}")).await.is(200).json()["name"], name);
+    }
     assert_eq!(b.get("p", "/").await.is(300).json()["versions"][0]["status"], "CURRENT");
     b.stop().await;
 }
