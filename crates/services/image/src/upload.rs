@@ -28,6 +28,12 @@ pub fn under_way(name: &str) -> bool {
     UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
 }
 
+/// Whether data of the image is being taken now.
+pub fn taking(id: ImageId) -> bool {
+    let start = format!("{id}.");
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| name.starts_with(&start))
+}
+
 /// A file of unfinished data; gone when dropped, unless it was taken.
 struct Part {
     path: PathBuf,
@@ -60,6 +66,8 @@ impl Images {
     /// 409 where the image isn't queued; 413 where the data is too large; 400 where it isn't what it was
     /// said to be. The image is queued again then.
     pub(crate) async fn upload(&self, id: ImageId, data: Chunks) -> Result<()> {
+        // Before the image is said to be saving, so that the sweep never takes it for a dead daemon's.
+        let part = Part::new(self, id);
         let start = self.store.write(move |tx| {
             tx.update::<Image>(&Scope::All, id, |image| {
                 if image.disk_format.is_none() || image.container_format.is_none() {
@@ -79,7 +87,7 @@ impl Images {
             })
         });
         let image = start.await?.value;
-        let taken = self.take(&image, data).await;
+        let taken = self.take(&image, &part, data).await;
         if let Err(e) = &taken {
             tracing::info!(image_id = %id, error = e.chain(), "an upload failed");
             let back = self.store.write(move |tx| {
@@ -98,8 +106,7 @@ impl Images {
         taken
     }
 
-    async fn take(&self, image: &Image, mut data: Chunks) -> Result<()> {
-        let part = Part::new(self, image.id);
+    async fn take(&self, image: &Image, part: &Part, mut data: Chunks) -> Result<()> {
         let failed = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::StorageFull => {
                 Error::new(Kind::TooLarge, "There is not enough disk space on the image storage media.")

@@ -71,7 +71,7 @@ pub fn claim(
     Err(Error::conflict(format!("No host has room for {}.", asked.join(", "))).code("NoValidHost"))
 }
 
-/// Replaces a consumer's claim.
+/// Replaces a consumer's claim; with nothing, gives it back.
 ///
 /// # Errors
 /// 409 where a provider has no room, 400 where it has no such class or isn't there.
@@ -84,6 +84,9 @@ pub fn set(
 ) -> Result<()> {
     let generation = tx.find::<Allocation>(&Scope::All, consumer)?.map_or(0, |a| a.generation + 1);
     release(tx, consumer)?;
+    if resources.is_empty() {
+        return Ok(());
+    }
     for (id, amounts) in &resources {
         let provider: Stored<Provider> = tx
             .get(&Scope::All, id)

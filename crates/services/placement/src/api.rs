@@ -284,9 +284,17 @@ async fn set_consumer(mut call: Call) -> Result<Reply> {
     let id = consumer_id(&call)?;
     let body = call.value().await?;
     let mut resources = BTreeMap::new();
-    for (provider, wanted) in body["allocations"].as_object().into_iter().flatten() {
+    let asked = body["allocations"]
+        .as_object()
+        .ok_or_else(|| Error::bad_request("JSON does not validate: 'allocations' is a required property"))?;
+    for (provider, wanted) in asked {
         let amounts: BTreeMap<String, u64> = serde_json::from_value(wanted["resources"].clone())
             .map_err(|e| Error::bad_request(format!("JSON does not validate: {e}")))?;
+        if amounts.is_empty() || amounts.values().any(|n| *n == 0) {
+            return Err(Error::bad_request(
+                "JSON does not validate: resources must be at least 1 of something",
+            ));
+        }
         resources.insert(provider.parse()?, amounts);
     }
     let text = |key: &str| body[key].as_str().map(str::to_owned);

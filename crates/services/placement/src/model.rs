@@ -65,7 +65,7 @@ impl Inventory {
         amount >= self.min_unit
             && amount <= self.max_unit
             && amount.is_multiple_of(self.step_size.max(1))
-            && used + amount <= self.capacity()
+            && used.saturating_add(amount) <= self.capacity()
     }
 }
 

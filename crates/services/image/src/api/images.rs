@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
 use pileus_http::{Listing, Reply, header};
-use pileus_store::{Query, Resource, Stored, taken};
+use pileus_store::{Query, Stored, taken};
 use serde_json::{Value, json};
 
 use super::{Call, view};
@@ -115,6 +115,37 @@ struct Filters {
     hidden: bool,
     size: (u64, u64),
     member_status: String,
+    times: Vec<(Instant, String, Time)>,
+}
+
+/// Which of an image's times.
+#[derive(Clone, Copy)]
+enum Instant {
+    Created,
+    Updated,
+}
+
+/// `gt:2026-01-01T00:00:00Z`: the operator (`eq` where there is none) and the time.
+fn parse_time(name: &str, text: &str) -> Result<(String, Time)> {
+    const OPERATORS: [&str; 6] = ["eq", "neq", "gt", "gte", "lt", "lte"];
+    let split = text.split_once(':').filter(|(op, _)| OPERATORS.contains(op));
+    let (op, time) = split.unwrap_or(("eq", text));
+    let time = Time::parse(time)
+        .map_err(|_| Error::bad_request(format!("Bad \"{name}\" query filter format: {text}")))?;
+    Ok((op.to_owned(), time))
+}
+
+/// Compared by the second, as times are shown.
+fn holds(op: &str, have: Time, want: Time) -> bool {
+    let (have, want) = (have.secs(), want.secs());
+    match op {
+        "neq" => have != want,
+        "gt" => have > want,
+        "gte" => have >= want,
+        "lt" => have < want,
+        "lte" => have <= want,
+        _ => have == want,
+    }
 }
 
 impl Filters {
@@ -157,12 +188,24 @@ impl Filters {
             };
             any.push((name.to_owned(), values));
         }
+        let mut times = Vec::new();
+        for (name, which) in [("created_at", Instant::Created), ("updated_at", Instant::Updated)] {
+            for text in q.all(name) {
+                let (op, time) = parse_time(name, text)?;
+                times.push((which, op, time));
+            }
+        }
+        let member_status = q.get("member_status").unwrap_or("accepted").to_owned();
+        if !matches!(member_status.as_str(), "pending" | "accepted" | "rejected" | "all") {
+            return Err(Error::bad_request(format!("Invalid status: {member_status}")));
+        }
         Ok(Self {
             any,
+            member_status,
+            times,
             tags: q.all("tag").map(str::to_owned).collect(),
             visibility,
             hidden: q.flag("os_hidden").unwrap_or(false),
-            member_status: q.get("member_status").unwrap_or("accepted").to_owned(),
             size: (number("size_min", 0)?, number("size_max", u64::MAX)?),
         })
     }
@@ -195,6 +238,13 @@ impl Filters {
             && self.tags.iter().all(|t| image.tags.contains(t))
             && size >= self.size.0
             && size <= self.size.1
+            && self.times.iter().all(|(which, op, want)| {
+                let have = match which {
+                    Instant::Created => image.created_at,
+                    Instant::Updated => image.updated_at,
+                };
+                holds(op, have, *want)
+            })
             && self.any.iter().all(|(name, wanted)| {
                 wanted
                     .iter()
@@ -277,14 +327,14 @@ pub async fn show(call: Call) -> Result<Reply> {
 
 /// `DELETE /v2/images/{id}`: the row first; the data goes with it, and the sweep takes what a crash leaves.
 pub async fn delete(call: Call) -> Result<Reply> {
-    let image = owned(&call).await?;
-    if image.protected {
-        return Err(Error::forbidden(format!("Image {} is protected and cannot be deleted.", image.id)));
-    }
-    let id = image.id;
-    if !call.state.store.write(move |tx| tx.delete::<Image>(id)).await? {
-        return Err(Image::not_found(&id.to_string()));
-    }
+    let id = owned(&call).await?.id;
+    let write = call.state.store.write(move |tx| {
+        if tx.get::<Image>(&Scope::All, id)?.protected {
+            return Err(Error::forbidden(format!("Image {id} is protected and cannot be deleted.")));
+        }
+        tx.delete::<Image>(id).map(drop)
+    });
+    write.await?;
     match tokio::fs::remove_file(call.state.path(id)).await {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(image_id = %id, error = %e, "an image's data was not removed; the sweep will");

@@ -127,3 +127,20 @@ pub async fn remove(call: Call) -> Result<Reply> {
     .await?;
     Ok(Reply::no_content())
 }
+
+/// `/v2/schemas/member`
+pub fn schema() -> Value {
+    json!({"name": "member", "properties": {
+        "image_id": {"type": "string"}, "member_id": {"type": "string"}, "schema": {"type": "string"},
+        "status": {"type": "string", "enum": ["pending", "accepted", "rejected"]},
+        "created_at": {"type": "string"}, "updated_at": {"type": "string"},
+    }})
+}
+
+/// `/v2/schemas/members`
+pub fn list_schema() -> Value {
+    json!({
+        "name": "members", "links": [{"rel": "describedby", "href": "{schema}"}],
+        "properties": {"schema": {"type": "string"}, "members": {"type": "array", "items": schema()}},
+    })
+}

@@ -68,8 +68,8 @@ pub fn routes(images: Arc<Images>) -> Service {
         .delete("/v2/images/{id}/members/{member}", r::DELETE_MEMBER, members::remove)
         .get("/v2/schemas/image", r::SCHEMAS, |_| async { Reply::ok(&view::schema()) })
         .get("/v2/schemas/images", r::SCHEMAS, |_| async { Reply::ok(&view::list_schema()) })
-        .get("/v2/schemas/member", r::SCHEMAS, |_| async { Reply::ok(&view::member_schema()) })
-        .get("/v2/schemas/members", r::SCHEMAS, |_| async { Reply::ok(&view::members_schema()) })
+        .get("/v2/schemas/member", r::SCHEMAS, |_| async { Reply::ok(&members::schema()) })
+        .get("/v2/schemas/members", r::SCHEMAS, |_| async { Reply::ok(&members::list_schema()) })
         .get("/v2/info/import", r::STORES, |_| async { Reply::ok(&import_info()) })
         .get("/v2/info/stores", r::STORES, |_| async {
             Reply::ok(&json!({"stores": [{"id": "file", "default": "true"}]}))

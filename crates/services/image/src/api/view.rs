@@ -199,21 +199,3 @@ pub fn list_schema() -> Value {
         "links": [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, {"rel": "describedby", "href": "{schema}"}],
     })
 }
-
-/// `/v2/schemas/member`
-pub fn member_schema() -> Value {
-    let text = json!({"type": "string"});
-    json!({"name": "member", "properties": {
-        "created_at": text, "updated_at": text, "image_id": text, "member_id": text, "schema": text,
-        "status": {"type": "string", "enum": ["pending", "accepted", "rejected"]},
-    }})
-}
-
-/// `/v2/schemas/members`
-pub fn members_schema() -> Value {
-    json!({
-        "name": "members",
-        "properties": {"members": {"type": "array", "items": member_schema()}, "schema": {"type": "string"}},
-        "links": [{"rel": "describedby", "href": "{schema}"}],
-    })
-}
