@@ -62,19 +62,26 @@ async fn list(call: Call, whole: bool) -> Result<Reply> {
 
 /// Sorts and cuts by keys alone, so that only what is shown is written out.
 fn page<'a>(listing: &Listing, servers: Vec<&'a Stored<Server>>) -> Result<(Vec<&'a Stored<Server>>, bool)> {
-    let keys: Vec<Value> = servers
-        .iter()
-        .enumerate()
-        .map(|(n, s)| {
-            json!({
-                "n": n, "id": s.id, "uuid": s.id, "display_name": s.name, "name": s.name,
-                "created_at": s.created_at.0, "updated_at": s.updated_at.0, "vm_state": s.vm_state.word(),
-                "status": s.vm_state.word(), "task_state": s.task_state.map(|t| t.word()),
-                "power_state": s.power_state as u8, "host": s.host, "project_id": s.project_id,
-                "launched_at": s.launched_at.map(|t| t.0),
-            })
-        })
-        .collect();
+    let key = |s: &Server, name: &str| match name {
+        "created_at" => json!(s.created_at.0),
+        "updated_at" => json!(s.updated_at.0),
+        "launched_at" => json!(s.launched_at.map(|t| t.0)),
+        "display_name" | "name" => json!(s.name),
+        "vm_state" | "status" => json!(s.vm_state.word()),
+        "task_state" => json!(s.task_state.map(|t| t.word())),
+        "power_state" => json!(s.power_state as u8),
+        "host" => json!(s.host),
+        "project_id" => json!(s.project_id),
+        _ => json!(s.id),
+    };
+    let keys = servers.iter().enumerate().map(|(n, s)| {
+        let mut keys = json!({"n": n, "id": s.id});
+        for sort in &listing.sort {
+            keys[sort.key.as_str()] = key(s, &sort.key);
+        }
+        keys
+    });
+    let keys: Vec<Value> = keys.collect();
     let (keys, more) = listing.apply(keys)?;
     let index = |k: &Value| k["n"].as_u64().and_then(|n| usize::try_from(n).ok());
     Ok((keys.iter().filter_map(index).map(|n| servers[n]).collect(), more))

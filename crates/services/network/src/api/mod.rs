@@ -39,6 +39,7 @@ fn fault(error: &Error) -> Fault {
         Kind::Conflict => "Conflict",
         Kind::Forbidden => "PolicyNotAuthorized",
         Kind::NotImplemented => "HTTPNotImplemented",
+        Kind::MethodNotAllowed => "HTTPMethodNotAllowed",
         _ => "HTTPInternalServerError",
     });
     let message = match error.kind() {
