@@ -34,7 +34,8 @@ async fn a_stranger_sees_nothing_private() {
     assert_eq!(names(&b, "q", "").await, ["public"]);
     assert_eq!(names(&b, "q", "?visibility=community").await, ["community"]);
     assert_eq!(names(&b, "p", "").await, ["community", "private", "public"]);
-    b.send("p", "POST", &format!("{private}/actions/deactivate"), json!({})).await.is(403);
+    b.send("q", "POST", &format!("{public}/actions/deactivate"), json!({})).await.is(403);
+    b.send("p", "POST", &format!("{private}/actions/deactivate"), json!({})).await.is(204);
     b.stop().await;
 }
 
