@@ -58,6 +58,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print every route that is served: method, path, rule
+    #[command(hide = true)]
+    Routes,
     /// Print shell exports that point the stock clients at this cloud
     #[command(after_help = "Example:\n  eval \"$(pileus env)\"")]
     Env {

@@ -4,7 +4,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context, bail};
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pileus_base::{Error, Result, Scope};
 use pileus_host::Host;
-use pileus_http::{Call, Family, Metrics, Reply, Routes, Service, openstack_fault};
+use pileus_http::{Call, Family, Metrics, Reply, RouteInfo, Routes, Service, openstack_fault};
 use pileus_policy::Rule;
 use pileus_reconcile::Running;
 use pileus_store::Store;
@@ -42,6 +42,8 @@ pub struct Parts {
     pub base_url: String,
     pub state_dir: PathBuf,
     pub leaving: Mutex<Leaving>,
+    /// Every API's routes: mount, method, path, rule, whether it needs no token.
+    pub routes: OnceLock<Vec<(&'static str, RouteInfo)>>,
 }
 
 /// How far `pileus down` goes.
@@ -64,6 +66,7 @@ const HEALTH: Rule = Rule::anyone("pileus:health");
 pub fn service(parts: Arc<Parts>) -> Service {
     Routes::new(&FAMILY, parts)
         .get("/status", OWNER, status)
+        .get("/routes", OWNER, routes)
         .get("/jobs", OWNER, jobs)
         .post("/jobs/{id}/resume", OWNER, resume)
         .post("/stop", OWNER, stop)
@@ -108,6 +111,12 @@ async fn status(call: Asked) -> Result<Reply> {
         "networks_on_host": networks.len(),
         "reconcilers": p.reconcilers.statuses(),
     }))
+}
+
+async fn routes(call: Asked) -> Result<Reply> {
+    let all = call.state.routes.get().into_iter().flatten();
+    let view = |(mount, r): &(&str, RouteInfo)| json!({"mount": mount, "method": r.method, "path": r.path, "rule": r.rule, "open": r.open});
+    Reply::ok(&json!({"routes": all.map(view).collect::<Vec<_>>()}))
 }
 
 async fn jobs(call: Asked) -> Result<Reply> {

@@ -136,6 +136,7 @@ impl Daemon {
             base_url: base_url.clone(),
             state_dir: state.path.clone(),
             leaving: parking_lot::Mutex::default(),
+            routes: std::sync::OnceLock::new(),
         });
         let mut server = Server::new(identity.clone(), metrics, "/identity");
         let services = [
@@ -146,6 +147,10 @@ impl Daemon {
             compute.service(),
             stacks.service(),
         ];
+        let table = APIS.iter().zip(&services);
+        let table = table.flat_map(|(api, s)| s.routes().iter().map(|r| (api.prefix, r.clone())));
+        // Set once: there is one start.
+        let _ = parts.routes.set(table.collect());
         let mut mounts = vec![Mount { prefix: "", service: Arc::new(control::root(parts.clone())) }];
         for (api, service) in APIS.iter().zip(services) {
             mounts.push(Mount { prefix: api.prefix, service: Arc::new(service) });

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Down(args) => down::run(&state_dir, &args),
         Command::Status { json } => status::status(&state_dir, json),
         Command::Jobs { resume, json } => status::jobs(&state_dir, resume.as_deref(), json),
+        Command::Routes => status::routes(&state_dir),
         Command::Env { admin } => env::run(&state_dir, admin),
         Command::Config { config } => config::print(config.as_deref()),
         Command::Ssh(args) => return finish(ssh::run(&state_dir, &args)),

@@ -62,3 +62,14 @@ pub fn jobs(state_dir: &Path, resume: Option<&str>, json: bool) -> anyhow::Resul
     }
     Ok(())
 }
+
+/// `pileus routes`: the golden table, and what tests walk.
+pub fn routes(state_dir: &Path) -> anyhow::Result<()> {
+    let all = block_on(ask(state_dir, "GET", "/routes", &Value::Null))?;
+    for route in all["routes"].as_array().into_iter().flatten() {
+        let text = |key: &str| route[key].as_str().unwrap_or("");
+        let open = if route["open"] == true { "open" } else { "token" };
+        println!("{} {}{} {} {open}", text("method"), text("mount"), text("path"), text("rule"));
+    }
+    Ok(())
+}
