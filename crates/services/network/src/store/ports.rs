@@ -261,7 +261,7 @@ pub fn addresses(
         let ip = match request.ip {
             Some(ip) => exact(tx, subnet, ip, port)?,
             None if subnet.self_addressed() => own_address(subnet, port)?,
-            None => next(tx, subnet)?,
+            None => next(tx, subnet, &out)?,
         };
         out.push(FixedIp { subnet_id: subnet.id, ip });
     }
@@ -272,7 +272,7 @@ pub fn addresses(
             let (mut found, mut any) = (None, false);
             for subnet in family(v4) {
                 any = true;
-                match next(tx, subnet) {
+                match next(tx, subnet, &out) {
                     Ok(ip) => {
                         found = Some(FixedIp { subnet_id: subnet.id, ip });
                         break;
@@ -334,8 +334,8 @@ fn exact(tx: &mut Tx<'_>, subnet: &Subnet, ip: IpAddr, port: &Port) -> Result<Ip
 }
 
 /// The next free address: the pools in turn from where the last one was, so that 10,000 ports cost each
-/// the same, and an address given back rests a while.
-fn next(tx: &mut Tx<'_>, subnet: &Subnet) -> Result<IpAddr> {
+/// the same, and an address given back rests a while. `given` are the same port's already.
+fn next(tx: &mut Tx<'_>, subnet: &Subnet, given: &[FixedIp]) -> Result<IpAddr> {
     let total: u128 = subnet.pools.iter().map(|p| number(p.end) - number(p.start) + 1).sum();
     let hint = format!("network.next.{}", subnet.id);
     let none = || none_left(subnet.network_id);
@@ -354,7 +354,8 @@ fn next(tx: &mut Tx<'_>, subnet: &Subnet) -> Result<IpAddr> {
             left -= size;
         }
         let ip = found.ok_or_else(none)?;
-        if tx.holder("ip", format!("{}/{ip}", subnet.id))?.is_none() {
+        let own = given.iter().any(|f| f.subnet_id == subnet.id && f.ip == ip);
+        if !own && tx.holder("ip", format!("{}/{ip}", subnet.id))?.is_none() {
             tx.add(&hint, &"".into(), (at + 1).rem_euclid(span) - from)?;
             return Ok(ip);
         }
@@ -370,7 +371,8 @@ pub(crate) fn ensure_service_port(tx: &mut Tx<'_>, network: &Network, subnet: &S
             if port.fixed_ips.iter().any(|f| f.subnet_id == subnet.id) {
                 return Ok(());
             }
-            let ip = if subnet.self_addressed() { own_address(subnet, &port)? } else { next(tx, subnet)? };
+            let ip =
+                if subnet.self_addressed() { own_address(subnet, &port)? } else { next(tx, subnet, &[])? };
             port.fixed_ips.push(FixedIp { subnet_id: subnet.id, ip });
             port.standard.touch();
             tx.put(&port)
