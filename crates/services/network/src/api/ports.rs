@@ -1,6 +1,6 @@
 //! Ports.
 
-use pileus_base::{Ctx, Error, Result, ids::PortId};
+use pileus_base::{Error, Result, ids::PortId};
 use pileus_http::Reply;
 use pileus_store::{Query, Resource};
 use serde_json::{Value, json};
@@ -16,7 +16,6 @@ use crate::{
         ports::{AddressPair, ExtraOption, Port},
     },
     store::{
-        networks, owns,
         ports::{self, FixedIpRequest, PortCreate},
         security_groups,
     },
@@ -190,17 +189,6 @@ fn host_name(name: String) -> Result<String> {
     Err(invalid("dns_name", format!("'{name}' not a valid PQDN or FQDN")))
 }
 
-/// Who only shares a network can't pretend to be another on it: these are for its owner and administrators.
-fn only_owners(network: &Network, ctx: &Ctx, asked: &[(&str, bool)]) -> Result<()> {
-    match asked.iter().find(|(_, used)| *used) {
-        Some((name, _)) if !owns(ctx, &network.project_id) => {
-            Err(Error::forbidden(format!("(rule:port:{name}) is disallowed by policy"))
-                .code("PolicyNotAuthorized"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The attributes of a port that may be changed, each where given.
 #[derive(Clone, Default)]
 struct Changes {
@@ -312,20 +300,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     let asked = items.into_iter().map(|i| parse(i, admin)).collect::<Result<Vec<_>>>()?;
     let ctx = call.ctx.clone();
     let write = call.state.store.write(move |tx| {
-        let mut made = Vec::new();
-        for a in &asked {
-            let network = networks::get(tx, &ctx, a.network_id)?;
-            let used = [
-                ("mac_address", a.mac.is_some()),
-                ("fixed_ips:ip_address", a.fixed_ips.iter().any(|f| f.ip.is_some())),
-                ("port_security_enabled", a.port_security.is_some()),
-                ("allowed_address_pairs", !a.allowed_address_pairs.is_empty()),
-                ("device_owner", a.device_owner.starts_with("network:")),
-            ];
-            only_owners(&network, &ctx, &used)?;
-            made.push(ports::create(tx, &ctx, a.clone())?);
-        }
-        Ok(made)
+        asked.iter().map(|a| ports::create(tx, &ctx, a.clone())).collect::<Result<Vec<_>>>()
     });
     let made = write.await?;
     let domain = &call.state.options.dns_domain;
@@ -360,7 +335,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
                 ("allowed_address_pairs", c.pairs.as_ref().is_some_and(|l| !l.is_empty())),
                 ("device_owner", c.device_owner.as_ref().is_some_and(|o| o.starts_with("network:"))),
             ];
-            only_owners(&network, &ctx2, &used)?;
+            ports::only_owners(&network, &ctx2, &used)?;
             if let Some(mac) = c.mac {
                 if p.host.is_some() && mac != p.mac {
                     return Err(Error::conflict(format!(

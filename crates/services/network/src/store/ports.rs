@@ -150,12 +150,31 @@ fn random_mac() -> String {
     format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
 }
 
+/// Who only shares a network can't pretend to be another on it: these are for its owner and administrators.
+pub(crate) fn only_owners(network: &Network, ctx: &Ctx, asked: &[(&str, bool)]) -> Result<()> {
+    match asked.iter().find(|(_, used)| *used) {
+        Some((name, _)) if !owns(ctx, &network.project_id) => {
+            Err(Error::forbidden(format!("(rule:port:{name}) is disallowed by policy"))
+                .code("PolicyNotAuthorized"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a port with its addresses.
 ///
 /// # Errors
 /// Neutron's own: 404 for the network, 400 and 409 for addresses, 409 over quota.
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: PortCreate) -> Result<Port> {
     let network = networks::get(tx, ctx, asked.network_id)?;
+    let used = [
+        ("mac_address", asked.mac.is_some()),
+        ("fixed_ips:ip_address", asked.fixed_ips.iter().any(|f| f.ip.is_some())),
+        ("port_security_enabled", asked.port_security.is_some()),
+        ("allowed_address_pairs", !asked.allowed_address_pairs.is_empty()),
+        ("device_owner", asked.device_owner.starts_with("network:")),
+    ];
+    only_owners(&network, ctx, &used)?;
     let project_id = match (&asked.project_id, ctx.caller.internal) {
         (Some(project), true) => project.clone(),
         _ => project_for(ctx, asked.project_id.clone())?,
