@@ -195,6 +195,7 @@ pub fn range(name: &str, value: &Value) -> Result<IpNet> {
 pub fn mac(name: &str, value: &Value) -> Result<String> {
     let text = value.as_str().unwrap_or("").to_lowercase().replace('-', ":");
     let parts: Vec<_> = text.split(':').collect();
-    let fits = parts.len() == 6 && parts.iter().all(|p| p.len() == 2 && u8::from_str_radix(p, 16).is_ok());
+    let fits =
+        parts.len() == 6 && parts.iter().all(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit()));
     if fits { Ok(text) } else { Err(invalid(name, format!("'{}' is not a valid MAC address", show(value)))) }
 }

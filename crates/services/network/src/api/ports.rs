@@ -175,6 +175,20 @@ fn groups(values: &[Value]) -> Result<Vec<pileus_base::ids::SecurityGroupId>> {
     values.iter().map(one).collect()
 }
 
+/// A name that guests and the network's DNS can take.
+fn host_name(name: String) -> Result<String> {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    if name.is_empty() || name.strip_suffix('.').unwrap_or(&name).split('.').all(label) {
+        return Ok(name);
+    }
+    Err(invalid("dns_name", format!("'{name}' not a valid PQDN or FQDN")))
+}
+
 /// The attributes of a port that may be changed, each where given.
 #[derive(Clone, Default)]
 struct Changes {
@@ -212,7 +226,7 @@ impl Changes {
             port_security: a.flag("port_security_enabled")?,
             pairs: a.list("allowed_address_pairs")?.map(pairs).transpose()?,
             options: a.list("extra_dhcp_opts")?.map(dhcp_options).transpose()?,
-            dns_name: text(a.text("dns_name", 255)?),
+            dns_name: text(a.text("dns_name", 255)?).map(host_name).transpose()?,
             vnic_type: text(a.text("binding:vnic_type", 255)?),
             mac: a
                 .value("mac_address")
@@ -312,6 +326,16 @@ pub async fn update(mut call: Call) -> Result<Reply> {
             for group in c.groups.iter().flatten() {
                 security_groups::get(tx, &ctx2, *group)?;
             }
+            let network: pileus_store::Stored<Network> = tx.get(&pileus_base::Scope::All, p.network_id)?;
+            let new = |ip| p.fixed_ips.iter().all(|f| f.ip != ip);
+            let used = [
+                ("mac_address", c.mac.is_some()),
+                ("fixed_ips:ip_address", c.fixed_ips.iter().flatten().filter_map(|f| f.ip).any(new)),
+                ("port_security_enabled", c.port_security.is_some()),
+                ("allowed_address_pairs", c.pairs.as_ref().is_some_and(|l| !l.is_empty())),
+                ("device_owner", c.device_owner.as_ref().is_some_and(|o| o.starts_with("network:"))),
+            ];
+            ports::only_owners(&network, &ctx2, &used)?;
             if let Some(mac) = c.mac {
                 if p.host.is_some() && mac != p.mac {
                     return Err(Error::conflict(format!(
@@ -322,8 +346,6 @@ pub async fn update(mut call: Call) -> Result<Reply> {
                 p.mac = mac;
             }
             if let Some(asked) = &c.fixed_ips {
-                let network: pileus_store::Stored<Network> =
-                    tx.get(&pileus_base::Scope::All, p.network_id)?;
                 p.fixed_ips =
                     if asked.is_empty() { vec![] } else { ports::addresses(tx, &network, p, asked)? };
             }

@@ -115,6 +115,9 @@ fn parse(value: &Value) -> Result<SubnetCreate> {
     };
     let network_id = a.id("network_id")?.ok_or_else(|| missing("network_id"))?;
     let version = a.int("ip_version", 4, 6)?.ok_or_else(|| missing("ip_version"))?;
+    if version == 5 {
+        return Err(invalid("ip_version", "'5' is not in [4, 6]"));
+    }
     if a.value("subnetpool_id").is_some_and(|v| !v.is_null())
         || a.value("use_default_subnetpool").is_some_and(|v| *v == json!(true))
     {

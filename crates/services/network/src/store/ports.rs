@@ -150,12 +150,31 @@ fn random_mac() -> String {
     format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
 }
 
+/// Who only shares a network can't pretend to be another on it: these are for its owner and administrators.
+pub(crate) fn only_owners(network: &Network, ctx: &Ctx, asked: &[(&str, bool)]) -> Result<()> {
+    match asked.iter().find(|(_, used)| *used) {
+        Some((name, _)) if !owns(ctx, &network.project_id) => {
+            Err(Error::forbidden(format!("(rule:port:{name}) is disallowed by policy"))
+                .code("PolicyNotAuthorized"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a port with its addresses.
 ///
 /// # Errors
 /// Neutron's own: 404 for the network, 400 and 409 for addresses, 409 over quota.
 pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: PortCreate) -> Result<Port> {
     let network = networks::get(tx, ctx, asked.network_id)?;
+    let used = [
+        ("mac_address", asked.mac.is_some()),
+        ("fixed_ips:ip_address", asked.fixed_ips.iter().any(|f| f.ip.is_some())),
+        ("port_security_enabled", asked.port_security.is_some()),
+        ("allowed_address_pairs", !asked.allowed_address_pairs.is_empty()),
+        ("device_owner", asked.device_owner.starts_with("network:")),
+    ];
+    only_owners(&network, ctx, &used)?;
     let project_id = match (&asked.project_id, ctx.caller.internal) {
         (Some(project), true) => project.clone(),
         _ => project_for(ctx, asked.project_id.clone())?,
@@ -261,7 +280,7 @@ pub fn addresses(
         let ip = match request.ip {
             Some(ip) => exact(tx, subnet, ip, port)?,
             None if subnet.self_addressed() => own_address(subnet, port)?,
-            None => next(tx, subnet)?,
+            None => next(tx, subnet, &out)?,
         };
         out.push(FixedIp { subnet_id: subnet.id, ip });
     }
@@ -272,7 +291,7 @@ pub fn addresses(
             let (mut found, mut any) = (None, false);
             for subnet in family(v4) {
                 any = true;
-                match next(tx, subnet) {
+                match next(tx, subnet, &out) {
                     Ok(ip) => {
                         found = Some(FixedIp { subnet_id: subnet.id, ip });
                         break;
@@ -334,8 +353,8 @@ fn exact(tx: &mut Tx<'_>, subnet: &Subnet, ip: IpAddr, port: &Port) -> Result<Ip
 }
 
 /// The next free address: the pools in turn from where the last one was, so that 10,000 ports cost each
-/// the same, and an address given back rests a while.
-fn next(tx: &mut Tx<'_>, subnet: &Subnet) -> Result<IpAddr> {
+/// the same, and an address given back rests a while. `given` are the same port's already.
+fn next(tx: &mut Tx<'_>, subnet: &Subnet, given: &[FixedIp]) -> Result<IpAddr> {
     let total: u128 = subnet.pools.iter().map(|p| number(p.end) - number(p.start) + 1).sum();
     let hint = format!("network.next.{}", subnet.id);
     let none = || none_left(subnet.network_id);
@@ -354,7 +373,8 @@ fn next(tx: &mut Tx<'_>, subnet: &Subnet) -> Result<IpAddr> {
             left -= size;
         }
         let ip = found.ok_or_else(none)?;
-        if tx.holder("ip", format!("{}/{ip}", subnet.id))?.is_none() {
+        let own = given.iter().any(|f| f.subnet_id == subnet.id && f.ip == ip);
+        if !own && tx.holder("ip", format!("{}/{ip}", subnet.id))?.is_none() {
             tx.add(&hint, &"".into(), (at + 1).rem_euclid(span) - from)?;
             return Ok(ip);
         }
@@ -370,7 +390,8 @@ pub(crate) fn ensure_service_port(tx: &mut Tx<'_>, network: &Network, subnet: &S
             if port.fixed_ips.iter().any(|f| f.subnet_id == subnet.id) {
                 return Ok(());
             }
-            let ip = if subnet.self_addressed() { own_address(subnet, &port)? } else { next(tx, subnet)? };
+            let ip =
+                if subnet.self_addressed() { own_address(subnet, &port)? } else { next(tx, subnet, &[])? };
             port.fixed_ips.push(FixedIp { subnet_id: subnet.id, ip });
             port.standard.touch();
             tx.put(&port)

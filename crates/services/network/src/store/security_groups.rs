@@ -62,6 +62,9 @@ pub fn default_of(tx: &mut Tx<'_>, project: &ProjectId) -> Result<Stored<Securit
         standard: Standard::new("Default security group"),
     };
     tx.insert(&group)?;
+    // Counted like any other, but no limit keeps a project from its first group.
+    quotas::give(tx, project, "security_group", -1)?;
+    quotas::give(tx, project, "security_group_rule", -4)?;
     tx.get(&Scope::All, id)
 }
 
@@ -82,6 +85,7 @@ pub fn create(
             .code("SecurityGroupDefaultAlreadyExists"));
     }
     quotas::take(tx, project, "security_group", 1)?;
+    quotas::take(tx, project, "security_group_rule", 2)?;
     let group = SecurityGroup {
         id: SecurityGroupId::new(),
         project_id: project.clone(),
@@ -127,9 +131,9 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, id: SecurityGroupId) -> Result<()> {
     if tx.count::<Port>(&Scope::All, &Query::by("security_group", id))? > 0 {
         return Err(Error::conflict(format!("Security Group {id} in use.")).code("SecurityGroupInUse"));
     }
-    if group.name != "default" {
-        quotas::give(tx, &group.project_id, "security_group", 1)?;
-    }
+    quotas::give(tx, &group.project_id, "security_group", 1)?;
+    let rules = i64::try_from(group.rules.len()).unwrap_or(i64::MAX);
+    quotas::give(tx, &group.project_id, "security_group_rule", rules)?;
     tx.delete::<SecurityGroup>(id).map(drop)
 }
 

@@ -140,12 +140,7 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: SubnetCreate) -> Result<Subnet>
         Some(given) => given,
         None => Some(address(first, cidr.addr())),
     };
-    if let Some(gateway) = gateway_ip {
-        let onlink = gateway.is_ipv6() && (number(gateway) >> 118) == (0xfe80_u128 << 112 >> 118);
-        if gateway.is_ipv4() != cidr.addr().is_ipv4() || (!cidr.contains(&gateway) && !onlink) {
-            return Err(invalid(format!("Gateway {gateway} is not valid on subnet")).code("InvalidInput"));
-        }
-    }
+    check_gateway(gateway_ip, &cidr)?;
     let pools = match asked.pools {
         Some(pools) => {
             check_pools(&pools, &cidr, gateway_ip)?;
@@ -174,6 +169,16 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: SubnetCreate) -> Result<Subnet>
         ports::ensure_service_port(tx, &network, &subnet)?;
     }
     Ok(subnet)
+}
+
+/// A gateway lies in the range; one of IPv6 may be link-local.
+fn check_gateway(gateway: Option<IpAddr>, cidr: &IpNet) -> Result<()> {
+    let Some(gateway) = gateway else { return Ok(()) };
+    let onlink = gateway.is_ipv6() && (number(gateway) >> 118) == (0xfe80_u128 << 112 >> 118);
+    if gateway.is_ipv4() != cidr.addr().is_ipv4() || (!cidr.contains(&gateway) && !onlink) {
+        return Err(invalid(format!("Gateway {gateway} is not valid on subnet")));
+    }
+    Ok(())
 }
 
 /// Pools lie in the range, don't overlap, and leave the gateway out.
@@ -225,6 +230,7 @@ pub fn update(
     }
     let subnet = tx.update(&Scope::All, id, |s: &mut Subnet| {
         change(s)?;
+        check_gateway(s.gateway_ip, &s.cidr)?;
         check_pools(&s.pools, &s.cidr, s.gateway_ip)?;
         s.standard.touch();
         Ok(())
