@@ -3,6 +3,8 @@
 pub mod create;
 pub mod delete;
 pub mod power;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

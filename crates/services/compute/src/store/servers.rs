@@ -126,6 +126,21 @@ pub fn find(rd: &mut Read<'_>, scope: &Scope, id_or_name: &str) -> Result<Stored
 /// # Errors
 /// Nova's own, for each thing that isn't there, doesn't fit or is used up.
 pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreate) -> Result<Vec<Server>> {
+    let made = rows(compute, tx, ctx, asked)?;
+    for server in made.iter().filter(|s| s.vm_state == VmState::Building) {
+        let input = ServerCreateInput { server: server.id, request_id: ctx.request_id.to_string() };
+        pileus_jobs::enqueue::<crate::jobs::create::ServerCreateJob>(tx, subject(server.id), &input)?;
+    }
+    Ok(made)
+}
+
+/// [`create`] without the jobs.
+pub(crate) fn rows(
+    compute: &Compute,
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    asked: &ServerCreate,
+) -> Result<Vec<Server>> {
     let project = ctx.project_id()?.clone();
     let flavor = flavors::get(tx, ctx, &asked.flavor)
         .map_err(|e| if e.is_not_found() { Error::bad_request(e.message()) } else { e })?
@@ -210,7 +225,7 @@ pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreat
     Ok(made)
 }
 
-/// Claims the host, plugs the cards, writes the row and the job. No room is no error of the request:
+/// Claims the host, plugs the cards, writes the row. No room is no error of the request:
 /// the server is there, in ERROR, and says so.
 fn build(
     compute: &Compute,
@@ -252,10 +267,7 @@ fn build(
     server.host = Some(host);
     server.task_state = Some(TaskState::Spawning);
     tx.insert(server)?;
-    actions::begin(tx, ctx, server, "create", "compute__do_build_and_run_instance")?;
-    let input = ServerCreateInput { server: server.id, request_id: ctx.request_id.to_string() };
-    pileus_jobs::enqueue::<crate::jobs::create::ServerCreateJob>(tx, subject(server.id), &input)?;
-    Ok(())
+    actions::begin(tx, ctx, server, "create", "compute__do_build_and_run_instance")
 }
 
 /// The image, checked against the flavor (nova/compute/api.py, `_validate_flavor_image_nostatus`).
@@ -327,7 +339,7 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>) -> Result<()>
     actions::begin(tx, ctx, &server, "delete", "compute_terminate_instance")?;
     let subject = subject(server.id);
     pileus_jobs::cancel(tx, &subject)?;
-    let input = ServerDeleteInput { server: server.id };
+    let input = ServerDeleteInput { server: server.id, request_id: ctx.request_id.to_string() };
     pileus_jobs::enqueue::<crate::jobs::delete::ServerDeleteJob>(tx, subject, &input)?;
     Ok(())
 }
