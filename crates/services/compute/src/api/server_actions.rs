@@ -58,7 +58,7 @@ pub async fn act(mut call: Call) -> Result<Reply> {
         "resume" => power(&call, server, PowerAction::Resume).await,
         "reboot" => {
             let mut f = Fields::of(args, "reboot")?;
-            let how = f.value("type").cloned().unwrap_or(Value::Null);
+            let how = f.value("type").cloned().ok_or_else(|| f.missing("type"))?;
             f.finish()?;
             match how.as_str().map(str::to_ascii_uppercase).as_deref() {
                 Some("SOFT") => power(&call, server, PowerAction::RebootSoft).await,
@@ -73,6 +73,9 @@ pub async fn act(mut call: Call) -> Result<Reply> {
         "os-getConsoleOutput" => console_output(&call, &server, args).await,
         "os-getVNCConsole" | "os-getSerialConsole" if call.version < mv::REMOTE_CONSOLES => {
             consoles::create_old(&call, &server, name, args)
+        }
+        "os-getVNCConsole" | "os-getSerialConsole" => {
+            Err(Error::not_found(format!("API version {} is not supported on this method.", call.version)))
         }
         "lock" => lock(&call, server, args).await,
         "unlock" => unlock(&call, server).await,

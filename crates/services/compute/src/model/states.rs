@@ -83,7 +83,8 @@ impl From<pileus_host::Power> for PowerState {
             P::Paused => PowerState::Paused,
             P::Shutdown => PowerState::Shutdown,
             P::Crashed => PowerState::Crashed,
-            P::Suspended => PowerState::Suspended,
+            // Nova's libvirt: a saved guest is a domain that is off.
+            P::Suspended => PowerState::Shutdown,
         }
     }
 }
@@ -250,7 +251,7 @@ impl PowerAction {
             }
             Self::Stop => (VmState::Stopped, PowerState::Shutdown),
             Self::Pause => (VmState::Paused, PowerState::Paused),
-            Self::Suspend => (VmState::Suspended, PowerState::Suspended),
+            Self::Suspend => (VmState::Suspended, PowerState::Shutdown),
         }
     }
 }
