@@ -12,6 +12,7 @@ mod quotas;
 mod security_groups;
 mod server_actions;
 mod server_create;
+mod server_list;
 mod server_metadata;
 mod server_tags;
 mod servers;
@@ -39,9 +40,9 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/consoles/vnc", r::CONSOLE_ATTACH, consoles::vnc)
         .get("/v2.1/extensions", r::EXTENSIONS, versions::extensions)
         .get("/v2.1/extensions/{alias}", r::EXTENSIONS, versions::extension)
-        .get("/v2.1/servers", r::SERVERS_INDEX, servers::index)
+        .get("/v2.1/servers", r::SERVERS_INDEX, server_list::index)
         .post("/v2.1/servers", r::SERVERS_CREATE, server_create::create)
-        .get("/v2.1/servers/detail", r::SERVERS_DETAIL, servers::detail)
+        .get("/v2.1/servers/detail", r::SERVERS_DETAIL, server_list::detail)
         .get("/v2.1/servers/{id}", r::SERVERS_SHOW, servers::show)
         .put("/v2.1/servers/{id}", r::SERVERS_UPDATE, servers::update)
         .delete("/v2.1/servers/{id}", r::SERVERS_DELETE, servers::delete)

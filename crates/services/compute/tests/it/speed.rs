@@ -24,14 +24,14 @@ async fn a_thousand_servers_are_listed_quickly() {
     }
     for (path, most) in [("/servers/detail", 25), ("/servers", 25), ("/servers/detail?limit=20", 5)] {
         let mut times = Vec::new();
-        for _ in 0..11 {
+        for _ in 0..21 {
             let began = Instant::now();
             let answer = b.get("alice", path).await.is(200);
             times.push(began.elapsed());
             assert!(answer.body.len() > 1000);
         }
         times.sort();
-        eprintln!("GET {path}: {:.1} ms", times[5].as_secs_f64() * 1000.0);
+        eprintln!("GET {path}: {:.1} ms", times[10].as_secs_f64() * 1000.0);
         if !cfg!(debug_assertions) {
             assert!(times[0] < Duration::from_millis(most), "{path} took {:?}", times[0]);
         }
