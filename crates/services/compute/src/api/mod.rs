@@ -14,6 +14,7 @@ mod server_actions;
 mod server_create;
 mod server_list;
 mod server_metadata;
+mod server_rebuild;
 mod server_tags;
 mod servers;
 mod services;

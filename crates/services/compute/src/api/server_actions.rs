@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Nova's actions that a later version builds.
-const UNBUILT: [&str; 20] = [
+const UNBUILT: [&str; 19] = [
     "addFloatingIp",
     "addFixedIp",
     "removeFixedIp",
@@ -33,7 +33,6 @@ const UNBUILT: [&str; 20] = [
     "migrate",
     "os-migrateLive",
     "os-resetNetwork",
-    "rebuild",
     "rescue",
     "resize",
     "restore",
@@ -77,6 +76,7 @@ pub async fn act(mut call: Call) -> Result<Reply> {
         "os-getVNCConsole" | "os-getSerialConsole" => {
             Err(Error::not_found(format!("API version {} is not supported on this method.", call.version)))
         }
+        "rebuild" => super::server_rebuild::rebuild(&call, server, args).await,
         "lock" => lock(&call, server, args).await,
         "unlock" => unlock(&call, server).await,
         "os-resetState" => reset_state(&call, server, args).await,

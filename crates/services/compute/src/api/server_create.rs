@@ -193,7 +193,7 @@ fn groups(f: &mut Fields<'_>) -> Result<Vec<String>> {
         .collect()
 }
 
-fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
+pub(super) fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
     let Some(data) = f.text("user_data", 0, USER_DATA_MAX)? else { return Ok(None) };
     let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     if BASE64.decode(&compact).is_err() {
@@ -202,7 +202,7 @@ fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
     Ok(Some(compact))
 }
 
-fn personality(f: &mut Fields<'_>, v: Version) -> Result<Vec<(String, String)>> {
+pub(super) fn personality(f: &mut Fields<'_>, v: Version) -> Result<Vec<(String, String)>> {
     if v >= mv::NO_PERSONALITY {
         return Ok(Vec::new());
     }
@@ -241,7 +241,7 @@ fn volumes(f: &mut Fields<'_>) -> Result<()> {
     Ok(())
 }
 
-fn password() -> String {
+pub(super) fn password() -> String {
     const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     use rand::RngExt;
     (0..12).map(|_| char::from(LETTERS[rand::rng().random_range(0..LETTERS.len())])).collect()

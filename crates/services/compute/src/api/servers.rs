@@ -1,7 +1,7 @@
 //! Servers: show, update, delete. Lists are in `server_list`.
 
 use pileus_base::{Error, Kind, Result, Scope, Time};
-use pileus_http::Reply;
+use pileus_http::{Reply, Version};
 use serde_json::{Value, json};
 
 use super::{Call, viewer};
@@ -51,22 +51,23 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     });
     let server = changed.await?;
     let shown = wire::whole(&server, viewer(&call), call.version >= mv::WHOLE_SERVER_ON_UPDATE);
-    let mut view = json!(shown);
-    if call.version < mv::WHOLE_SERVER_ON_UPDATE {
-        // The older answer is the view of 2.1's update: without what later extensions add.
-        if let Value::Object(map) = &mut view {
-            map.retain(|k, _| {
-                !k.starts_with("OS-EXT")
-                    && !k.starts_with("OS-SRV-USG")
-                    && !k.starts_with("os-extended")
-                    && !matches!(
-                        k.as_str(),
-                        "config_drive" | "key_name" | "security_groups" | "host_status" | "fault"
-                    )
-            });
-        }
+    Reply::ok(&json!({"server": older(json!(shown), call.version)}))
+}
+
+/// A server in the answer to a change: before 2.75 without what later extensions add.
+pub(super) fn older(mut view: Value, version: Version) -> Value {
+    if let (Value::Object(map), true) = (&mut view, version < mv::WHOLE_SERVER_ON_UPDATE) {
+        map.retain(|k, _| {
+            !k.starts_with("OS-EXT")
+                && !k.starts_with("OS-SRV-USG")
+                && !k.starts_with("os-extended")
+                && !matches!(
+                    k.as_str(),
+                    "config_drive" | "key_name" | "security_groups" | "host_status" | "fault"
+                )
+        });
     }
-    Reply::ok(&json!({"server": view}))
+    view
 }
 
 /// An address to show, or nothing.

@@ -23,6 +23,7 @@ use super::{
     create::{ServerCreateInput, ServerCreateJob},
     delete::{ServerDeleteInput, ServerDeleteJob},
     power::{ServerPowerInput, ServerPowerJob},
+    rebuild::{ServerRebuildInput, ServerRebuildJob},
 };
 use crate::{
     Compute, Options, Server,
@@ -299,6 +300,27 @@ async fn power_actions_end_as_they_say() {
             async |w: &World| {
                 let wanted = action.after().0;
                 w.truthful(|s| s == wanted).await.map_err(|e| format!("{action:?}: {e}"))
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_ends_as_it_says() {
+    for (stopped, before) in [(false, &[][..]), (true, &[PowerAction::Stop][..])] {
+        torture(
+            async || {
+                let w = world().await.built(before).await.task(TaskState::Rebuilding).await;
+                let (store, job, id) = (w.store().clone(), ServerRebuildJob(w.compute.clone()), w.server);
+                let request_id = w.ctx.request_id.to_string();
+                let input = ServerRebuildInput { server: id, stopped, request_id };
+                Case::new(store, w, job, servers::subject(id), input)
+            },
+            async |w: &World| w.truthful(|s| s == VmState::Error).await,
+            async |w: &World| {
+                let wanted = if stopped { VmState::Stopped } else { VmState::Active };
+                w.truthful(|s| s == wanted).await
             },
         )
         .await;

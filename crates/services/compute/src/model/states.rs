@@ -53,6 +53,8 @@ pub enum TaskState {
     Suspending,
     /// Its memory is being restored.
     Resuming,
+    /// It is being made anew.
+    Rebuilding,
     /// It is being removed.
     Deleting,
 }
@@ -120,6 +122,7 @@ words!(TaskState {
     Unpausing = "unpausing",
     Suspending = "suspending",
     Resuming = "resuming",
+    Rebuilding = "rebuilding",
     Deleting = "deleting",
 });
 
@@ -130,6 +133,7 @@ pub fn status(vm: VmState, task: Option<TaskState>) -> &'static str {
         (VmState::Active | VmState::Stopped | VmState::Error, Some(TaskState::RebootingHard)) => {
             "HARD_REBOOT"
         }
+        (VmState::Active | VmState::Stopped | VmState::Error, Some(TaskState::Rebuilding)) => "REBUILD",
         (VmState::Building, _) => "BUILD",
         (VmState::Active, _) => "ACTIVE",
         (VmState::Paused, _) => "PAUSED",

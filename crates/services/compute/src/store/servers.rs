@@ -163,15 +163,7 @@ pub(crate) fn rows(
             return Err(Error::bad_request("The requested availability zone is not available"));
         }
     }
-    let limit = quotas::limit(tx, &project, "metadata_items")?;
-    if limit >= 0 && i64::try_from(asked.metadata.len()).unwrap_or(i64::MAX) > limit {
-        return Err(Error::new(
-            Kind::OverQuota,
-            format!(
-                "Quota exceeded for resources: ['metadata_items']. Maximum number of metadata items exceeds {limit}"
-            ),
-        ));
-    }
+    check_metadata(tx, &project, asked.metadata.len())?;
     let cards = networking::resolve(tx, ctx, &asked.nics)?;
     let wants = if cards.iter().all(|c| c.port.is_some()) { vec![] } else { vec!["default".to_owned()] };
     let names = if asked.security_groups.is_empty() { &wants } else { &asked.security_groups };
@@ -271,7 +263,13 @@ fn build(
 }
 
 /// The image, checked against the flavor (nova/compute/api.py, `_validate_flavor_image_nostatus`).
-fn image(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, id: ImageId, flavor: &Flavor) -> Result<ServerImage> {
+pub(super) fn image(
+    compute: &Compute,
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    id: ImageId,
+    flavor: &Flavor,
+) -> Result<ServerImage> {
     let image = images::get(tx, ctx, id).map_err(|e| {
         if e.is_not_found() { Error::bad_request(format!("Image {id} could not be found.")) } else { e }
     })?;
@@ -289,6 +287,24 @@ fn image(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, id: ImageId, flavor: &Fl
         )));
     }
     Ok(ServerImage { id, file: compute.images.file(&image), properties: image.properties.clone() })
+}
+
+/// Refuses more metadata items than the quota allows.
+pub(super) fn check_metadata(
+    tx: &mut Tx<'_>,
+    project: &pileus_base::ids::ProjectId,
+    items: usize,
+) -> Result<()> {
+    let limit = quotas::limit(tx, project, "metadata_items")?;
+    if limit < 0 || i64::try_from(items).unwrap_or(i64::MAX) <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::OverQuota,
+        format!(
+            "Quota exceeded for resources: ['metadata_items']. Maximum number of metadata items exceeds {limit}"
+        ),
+    ))
 }
 
 fn affordable(
@@ -344,6 +360,15 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>) -> Result<()>
     Ok(())
 }
 
+/// The refusal of `action` in the server's present state.
+pub(super) fn cannot(action: &str, server: &Server) -> Error {
+    let (attribute, state) = match server.task_state {
+        Some(task) => ("task_state", task.word()),
+        None => ("vm_state", server.vm_state.word()),
+    };
+    Error::conflict(format!("Cannot '{action}' instance {} while it is in {attribute} {state}", server.id))
+}
+
 /// Asks for a power action.
 ///
 /// # Errors
@@ -351,15 +376,7 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>) -> Result<()>
 pub fn power(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>, action: PowerAction) -> Result<()> {
     check_unlocked(ctx, server)?;
     if !action.allowed(server.vm_state, server.task_state) {
-        let (attribute, state) = match server.task_state {
-            Some(task) => ("task_state", task.word()),
-            None => ("vm_state", server.vm_state.word()),
-        };
-        return Err(Error::conflict(format!(
-            "Cannot '{}' instance {} while it is in {attribute} {state}",
-            action.name(),
-            server.id
-        )));
+        return Err(cannot(action.name(), server));
     }
     let mut server = server.clone();
     server.task_state = Some(action.task());

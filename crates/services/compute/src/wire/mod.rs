@@ -28,6 +28,8 @@ pub mod mv {
     pub const FLAVOR_DESCRIPTION: Version = Version(2, 55);
     /// Hypervisors and services are known by UUID.
     pub const UUID_IDS: Version = Version(2, 53);
+    /// `key_name` on rebuild.
+    pub const KEY_ON_REBUILD: Version = Version(2, 54);
     /// Tags when a server is made.
     pub const TAGS_ON_CREATE: Version = Version(2, 52);
     /// The flavor stands whole in a server.

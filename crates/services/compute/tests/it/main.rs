@@ -11,5 +11,6 @@ mod flavors;
 mod host;
 mod keypairs;
 mod lists;
+mod rebuild;
 mod servers;
 mod speed;
