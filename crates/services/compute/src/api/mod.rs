@@ -14,6 +14,7 @@ mod server_actions;
 mod server_create;
 mod server_list;
 mod server_metadata;
+mod server_password;
 mod server_rebuild;
 mod server_tags;
 mod servers;
@@ -51,6 +52,8 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/v2.1/servers/{id}/ips", r::IPS_INDEX, servers::ips)
         .get("/v2.1/servers/{id}/ips/{network}", r::IPS_SHOW, servers::ips_of)
         .get("/v2.1/servers/{id}/diagnostics", r::DIAGNOSTICS, servers::diagnostics)
+        .get("/v2.1/servers/{id}/os-server-password", r::PASSWORD_SHOW, server_password::show)
+        .delete("/v2.1/servers/{id}/os-server-password", r::PASSWORD_CLEAR, server_password::clear)
         .get("/v2.1/servers/{id}/metadata", r::METADATA_INDEX, server_metadata::index)
         .post("/v2.1/servers/{id}/metadata", r::METADATA_CREATE, server_metadata::merge)
         .put("/v2.1/servers/{id}/metadata", r::METADATA_UPDATE_ALL, server_metadata::replace)

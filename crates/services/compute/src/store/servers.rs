@@ -206,6 +206,7 @@ pub(crate) fn rows(
             launch_index: n,
             access_ip_v4: asked.access_ips.0.clone(),
             access_ip_v6: asked.access_ips.1.clone(),
+            password: String::new(),
             locked: None,
             created_at: now,
             updated_at: now,

@@ -11,6 +11,7 @@ mod flavors;
 mod host;
 mod keypairs;
 mod lists;
+mod metadata;
 mod rebuild;
 mod servers;
 mod speed;
