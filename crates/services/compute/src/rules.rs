@@ -57,6 +57,7 @@ rules! {
     KEYPAIRS_DELETE = authenticated "os_compute_api:os-keypairs:delete";
     HYPERVISORS = admin "os_compute_api:os-hypervisors:list";
     SERVICES = admin "os_compute_api:os-services:list";
+    SERVICES_UPDATE = admin "os_compute_api:os-services:update";
     ZONES = authenticated "os_compute_api:os-availability-zone:list";
     ZONES_DETAIL = admin "os_compute_api:os-availability-zone:detail";
     QUOTAS_SHOW = authenticated "os_compute_api:os-quota-sets:show";

@@ -105,6 +105,7 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/v2.1/os-hypervisors/{id}/search", r::HYPERVISORS, hypervisors::search)
         .get("/v2.1/os-hypervisors/{id}/servers", r::HYPERVISORS, hypervisors::servers)
         .get("/v2.1/os-services", r::SERVICES, services::index)
+        .put("/v2.1/os-services/{id}", r::SERVICES_UPDATE, services::update)
         .get("/v2.1/os-availability-zone", r::ZONES, services::zones)
         .get("/v2.1/os-availability-zone/detail", r::ZONES_DETAIL, services::zones_detail)
         .get("/v2.1/os-quota-sets/{project}", r::QUOTAS_SHOW, quotas::show)
@@ -120,7 +121,7 @@ pub fn routes(compute: Arc<Compute>) -> Service {
 
 /// The rest of Nova's paths: known, and honest about not being there yet.
 fn unbuilt(mut table: Routes<Arc<Compute>>) -> Routes<Arc<Compute>> {
-    const PATHS: [(Method, &str); 13] = [
+    const PATHS: [(Method, &str); 12] = [
         (Method::GET, "/v2.1/os-aggregates"),
         (Method::POST, "/v2.1/os-aggregates"),
         (Method::GET, "/v2.1/os-server-groups"),
@@ -133,7 +134,6 @@ fn unbuilt(mut table: Routes<Arc<Compute>>) -> Routes<Arc<Compute>> {
         (Method::POST, "/v2.1/servers/{id}/os-volume_attachments"),
         (Method::GET, "/v2.1/servers/{id}/topology"),
         (Method::GET, "/v2.1/servers/{id}/migrations"),
-        (Method::PUT, "/v2.1/os-services/{id}"),
     ];
     for (method, path) in PATHS {
         table = table.route(method, path, r::SERVERS_ACTION, |call: Call| async move {

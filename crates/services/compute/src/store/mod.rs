@@ -7,3 +7,4 @@ pub mod networking;
 pub mod quotas;
 pub mod rebuild;
 pub mod servers;
+pub mod services;

@@ -13,7 +13,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 pub use super::networking::{NicRequest, NicRequests};
-use super::{actions, flavors, keypairs, networking, quotas};
+use super::{actions, flavors, keypairs, networking, quotas, services};
 use crate::{
     Compute,
     jobs::{create::ServerCreateInput, delete::ServerDeleteInput, power::ServerPowerInput},
@@ -21,6 +21,7 @@ use crate::{
         flavors::Flavor,
         quotas::Usage,
         servers::{Server, ServerImage, hostname},
+        services::COMPUTE,
         states::{PowerAction, PowerState, TaskState, VmState},
     },
 };
@@ -237,8 +238,14 @@ fn build(
         ),
     ];
     let user = ctx.user_id();
-    match pileus_placement::allocations::claim(tx, server.id.0, &server.project_id, user, &amounts, &[]) {
-        Ok(_) => {}
+    let claimed = if services::get(tx, COMPUTE)?.takes_servers() {
+        pileus_placement::allocations::claim(tx, server.id.0, &server.project_id, user, &amounts, &[])
+            .map(drop)
+    } else {
+        Err(Error::conflict("There are not enough hosts available.").code("NoValidHost"))
+    };
+    match claimed {
+        Ok(()) => {}
         Err(e) if e.code_word() == Some("NoValidHost") => {
             server.fail("No valid host was found. ", e.message(), server.created_at);
             actions::begin(tx, ctx, server, "create", "conductor_schedule_and_build_instances")?;

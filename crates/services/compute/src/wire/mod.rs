@@ -46,6 +46,8 @@ pub mod mv {
     pub const DESCRIPTION: Version = Version(2, 19);
     /// `host_status`.
     pub const HOST_STATUS: Version = Version(2, 16);
+    /// `forced_down` of a service.
+    pub const FORCED_DOWN: Version = Version(2, 11);
     /// Keypairs of other users, for administrators.
     pub const KEYPAIR_USER: Version = Version(2, 10);
     /// `locked`.

@@ -14,4 +14,5 @@ mod lists;
 mod metadata;
 mod rebuild;
 mod servers;
+mod services;
 mod speed;
