@@ -55,6 +55,8 @@ pub struct Options {
     pub ram_ratio: f64,
     /// Disk promised for one GiB that is there.
     pub disk_ratio: f64,
+    /// How long a console's URL can be used, in seconds.
+    pub console_ttl_s: i64,
 }
 
 impl Default for Options {
@@ -67,6 +69,8 @@ impl Default for Options {
             cpu_ratio: 16.0,
             ram_ratio: 1.5,
             disk_ratio: 10.0,
+            // Nova's `token_ttl`.
+            console_ttl_s: 600,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! <https://docs.openstack.org/nova/latest/user/metadata.html>.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use pileus_base::{Error, Result, Scope, ids::ServerId};
+use pileus_base::{Error, Kind, Result, Scope, ids::ServerId};
 use pileus_host::{BoxFuture, MetadataAnswer, MetadataQuery, MetadataSource};
 use pileus_network::ports;
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ const OPENSTACK: [&str; 9] = [
     "2018-08-27",
     "2020-10-14",
 ];
+/// Longest password that a guest may leave; Nova's.
+const PASSWORD_MAX: usize = 1020;
+
 /// EC2's.
 const EC2: [&str; 9] = [
     "1.0",
@@ -41,23 +44,30 @@ impl MetadataSource for Compute {
     fn answer(&self, query: MetadataQuery) -> BoxFuture<'_, MetadataAnswer> {
         Box::pin(async move {
             let found = self.caller(&query).await;
-            let answer = found.and_then(|server| match query.method.as_str() {
-                "GET" | "HEAD" => page(self, &server, &query.path),
-                _ => Err(Error::new(pileus_base::Kind::MethodNotAllowed, "The method is not allowed.")),
-            });
+            let answer = match (found, query.method.as_str()) {
+                (Err(e), _) => Err(e),
+                (Ok(server), "GET" | "HEAD") => page(self, &server, &query.path),
+                (Ok(server), "POST") if is_password(&query.path) => {
+                    self.keep_password(server.id, query.body).await
+                }
+                (Ok(_), _) => Err(Error::new(Kind::MethodNotAllowed, "Method Not Allowed")),
+            };
             answer.unwrap_or_else(|e| {
                 let status = match e.kind() {
-                    pileus_base::Kind::NotFound => 404,
-                    pileus_base::Kind::MethodNotAllowed => 405,
+                    Kind::NotFound => 404,
+                    Kind::MethodNotAllowed => 405,
+                    Kind::BadRequest => 400,
+                    Kind::Conflict => 409,
                     _ => {
                         tracing::error!(error = e.chain(), "a metadata request failed");
                         500
                     }
                 };
-                let body = format!(
-                    "{status} {}\n",
-                    if status == 500 { "Internal Server Error" } else { "Not Found" }
-                );
+                let body = match status {
+                    500 => "500 Internal Server Error\n".to_owned(),
+                    404 => "404 Not Found\n".to_owned(),
+                    other => format!("{other} {}\n", e.message()),
+                };
                 MetadataAnswer { status, media: "text/plain; charset=UTF-8".into(), body: body.into_bytes() }
             })
         })
@@ -79,6 +89,32 @@ impl Compute {
     }
 }
 
+/// Whether `path` is where a guest leaves its password.
+fn is_password(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
+    matches!(*parts, ["openstack", version, "password"] if version == "latest" || OPENSTACK.contains(&version))
+}
+
+impl Compute {
+    /// Keeps the encrypted password that a guest made for itself; once, until its owner clears it.
+    async fn keep_password(&self, id: ServerId, body: Vec<u8>) -> Result<MetadataAnswer> {
+        if body.len() > PASSWORD_MAX {
+            return Err(Error::bad_request("Request is too large."));
+        }
+        let password = String::from_utf8(body).map_err(|_| Error::bad_request("The password is no text."))?;
+        let write = self.store.write(move |tx| {
+            tx.update::<Server>(&Scope::All, id, |server| {
+                if !server.password.is_empty() {
+                    return Err(Error::conflict("Conflict"));
+                }
+                server.password.clone_from(&password);
+                Ok(())
+            })
+        });
+        write.await.map(|_| text(""))
+    }
+}
+
 fn text(body: impl Into<String>) -> MetadataAnswer {
     let media = "text/plain; charset=UTF-8".into();
     MetadataAnswer { status: 200, media, body: body.into().into_bytes() }
@@ -95,6 +131,12 @@ fn page(compute: &Compute, server: &Server, path: &str) -> Result<MetadataAnswer
     match *parts {
         [] => Ok(text([&EC2[..], &["latest"]].concat().join("\n"))),
         ["openstack"] => Ok(text([&OPENSTACK[..], &["latest"]].concat().join("\n"))),
+        ["openstack", "content", number] => {
+            let at: usize = number.parse().map_err(|_| none())?;
+            let file = server.personality.get(at).and_then(|(_, content)| BASE64.decode(content).ok());
+            let body = file.ok_or_else(none)?;
+            Ok(MetadataAnswer { status: 200, media: "application/octet-stream".into(), body })
+        }
         ["openstack", version, ref rest @ ..] if version == "latest" || OPENSTACK.contains(&version) => {
             openstack(compute, server, rest)
         }
@@ -121,7 +163,7 @@ fn openstack(compute: &Compute, server: &Server, rest: &[&str]) -> Result<Metada
         ["network_data.json"] => Ok(json_page(&network_data(server))),
         ["user_data"] => user_data(server),
         ["vendor_data.json" | "vendor_data2.json"] => Ok(json_page(&json!({}))),
-        ["password"] => Ok(text("")),
+        ["password"] => Ok(text(&*server.password)),
         _ => Err(Error::not_found("no such page")),
     }
 }
@@ -157,6 +199,11 @@ fn meta_data(compute: &Compute, server: &Server) -> Value {
     if let (Some(name), Some(key)) = (&server.key_name, &server.public_key) {
         all["public_keys"] = json!({name.as_str(): key});
         all["keys"] = json!([{"name": name, "type": "ssh", "data": key}]);
+    }
+    if !server.personality.is_empty() {
+        let files = server.personality.iter().enumerate();
+        let file = |(n, (path, _)): (usize, &(String, String))| json!({"path": path, "content_path": format!("/content/{n:04}")});
+        all["files"] = files.map(file).collect();
     }
     if !server.metadata.is_empty() {
         all["meta"] = json!(server.metadata);

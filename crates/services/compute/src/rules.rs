@@ -37,6 +37,8 @@ rules! {
     INTERFACES_SHOW = reader "os_compute_api:os-attach-interfaces:show";
     VOLUMES_ATTACHED = reader "os_compute_api:os-volumes-attachments:index";
     SERVER_GROUPS_OF = reader "os_compute_api:os-security-groups:list";
+    PASSWORD_SHOW = reader "os_compute_api:os-server-password:show";
+    PASSWORD_CLEAR = member "os_compute_api:os-server-password:clear";
     DIAGNOSTICS = admin "os_compute_api:os-server-diagnostics";
     FLAVORS_INDEX = authenticated "os_compute_api:flavors";
     FLAVORS_CREATE = admin "os_compute_api:os-flavor-manage:create";
@@ -55,6 +57,7 @@ rules! {
     KEYPAIRS_DELETE = authenticated "os_compute_api:os-keypairs:delete";
     HYPERVISORS = admin "os_compute_api:os-hypervisors:list";
     SERVICES = admin "os_compute_api:os-services:list";
+    SERVICES_UPDATE = admin "os_compute_api:os-services:update";
     ZONES = authenticated "os_compute_api:os-availability-zone:list";
     ZONES_DETAIL = admin "os_compute_api:os-availability-zone:detail";
     QUOTAS_SHOW = authenticated "os_compute_api:os-quota-sets:show";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{SinkExt, StreamExt};
 use parking_lot::Mutex;
-use pileus_base::{Error, Result, Time, ids::ServerId};
+use pileus_base::{Error, Result, Scope, Time, ids::ServerId};
 use pileus_host::Stream;
 use pileus_http::{HeaderName, Reply, header};
 use serde_json::{Value, json};
@@ -24,9 +24,6 @@ use crate::{
     },
 };
 
-/// How long a token opens a console; Nova's `token_ttl`.
-const TOKEN_TTL_S: i64 = 600;
-
 /// What a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -39,12 +36,12 @@ enum Kind {
 pub struct Tokens(Mutex<HashMap<String, (ServerId, Kind, Time)>>);
 
 impl Tokens {
-    fn issue(&self, server: ServerId, kind: Kind) -> String {
+    fn issue(&self, server: ServerId, kind: Kind, ttl_s: i64) -> String {
         let token = uuid::Uuid::new_v4().to_string();
         let now = Time::now();
         let mut all = self.0.lock();
         all.retain(|_, (.., until)| *until > now);
-        all.insert(token.clone(), (server, kind, now.plus_secs(TOKEN_TTL_S)));
+        all.insert(token.clone(), (server, kind, now.plus_secs(ttl_s)));
         token
     }
     fn open(&self, token: &str, kind: Kind) -> Option<ServerId> {
@@ -58,7 +55,7 @@ fn url(call: &Call, server: &Server, kind: Kind) -> Result<String> {
     if server.vm_state != VmState::Active && server.vm_state != VmState::Paused {
         return Err(Error::conflict(format!("Instance {} is not ready", server.id)));
     }
-    let token = call.state.consoles.issue(server.id, kind);
+    let token = call.state.consoles.issue(server.id, kind, call.state.options.console_ttl_s);
     let base = call.base.url("");
     Ok(match kind {
         Kind::Serial => format!("{}/consoles/serial?token={token}", base.replacen("http", "ws", 1)),
@@ -119,11 +116,19 @@ async fn attach(mut call: Call, kind: Kind) -> Result<Reply> {
     let unknown = || Error::forbidden("The console's token is not valid or has expired.");
     let token = call.query.get("token").ok_or_else(unknown)?;
     let server = call.state.consoles.open(token, kind).ok_or_else(unknown)?;
+    let known = call.state.store.read(move |rd| rd.find::<Server>(&Scope::All, server)).await?;
+    known.ok_or_else(unknown)?;
+    if !same_origin(&call) {
+        return Err(Error::forbidden("Origin header does not match this host."));
+    }
     let key =
         call.header("sec-websocket-key").ok_or_else(|| Error::bad_request("A websocket is expected."))?;
     let accept = derive_accept_key(key.as_bytes());
-    let binary =
-        call.header("sec-websocket-protocol").is_some_and(|p| p.split(',').any(|p| p.trim() == "binary"));
+    let offered = call.header("sec-websocket-protocol");
+    let binary = offered.is_some_and(|p| p.split(',').any(|p| p.trim() == "binary"));
+    if offered.is_some() && !binary {
+        return Err(Error::bad_request("Client must support the 'binary' protocol."));
+    }
     let stream = match kind {
         Kind::Serial => call.state.host.serial(server).await?,
         Kind::Vnc => call.state.host.vnc(server).await?,
@@ -145,6 +150,16 @@ async fn attach(mut call: Call, kind: Kind) -> Result<Reply> {
         reply = reply.header(HeaderName::from_static("sec-websocket-protocol"), "binary");
     }
     Ok(reply)
+}
+
+/// Whether a browser asks from a page of this host: a page of elsewhere may have come by the token, but not
+/// by its user's will (CVE-2015-0259). What sends no origin is no browser.
+fn same_origin(call: &Call) -> bool {
+    let Some(origin) = call.header("origin") else { return true };
+    let host = |authority: &str| authority.parse::<http::uri::Authority>().ok().map(|a| a.host().to_owned());
+    let Some((_, from)) = origin.split_once("://") else { return false };
+    let own = call.header("host").and_then(host);
+    own.is_some() && host(from) == own
 }
 
 /// Carries bytes both ways until either side ends.

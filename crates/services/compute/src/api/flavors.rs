@@ -12,7 +12,7 @@ use crate::{
     model::flavors::Flavor,
     store::flavors,
     wire::{
-        fields::{Fields, invalid, missing},
+        fields::{Fields, invalid},
         flavors as wire, mv,
     },
 };
@@ -116,10 +116,9 @@ pub async fn create(mut call: Call) -> Result<Reply> {
         }
         Some(other) => return Err(invalid("id", other, "is not of type 'string', 'number', 'null'")),
     };
-    let required = |n: Option<i64>, field: &str| n.ok_or_else(|| missing("flavor", field));
-    let ram = required(f.int("ram", 1, MAX)?, "ram")?;
-    let vcpus = required(f.int("vcpus", 1, MAX)?, "vcpus")?;
-    let disk = required(f.int("disk", 0, MAX)?, "disk")?;
+    let ram = f.required_int("ram", 1, MAX)?;
+    let vcpus = f.required_int("vcpus", 1, MAX)?;
+    let disk = f.required_int("disk", 0, MAX)?;
     let size = |n: i64| u64::try_from(n).unwrap_or(0);
     let mut flavor =
         Flavor::sized(&id, &name, size(ram), size(disk), u32::try_from(vcpus).unwrap_or(1), Time::now());

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Call;
-use crate::{Server, wire::mv};
+use crate::{
+    Server,
+    model::services::{COMPUTE, Service},
+    store::services,
+    wire::mv,
+};
 
 /// `servers` of a hypervisor on request.
 const WITH_SERVERS: Version = Version(2, 53);
@@ -22,8 +27,14 @@ fn id(call: &Call, facts: &HostFacts) -> Value {
     if call.version >= mv::UUID_IDS { json!(name_id("hypervisor", &facts.hostname)) } else { json!(1) }
 }
 
-fn brief(call: &Call, facts: &HostFacts) -> Value {
-    json!({"id": id(call, facts), "hypervisor_hostname": facts.hostname, "state": "up", "status": "enabled"})
+/// What administrators have said of the host.
+async fn service(call: &Call) -> Result<Service> {
+    call.state.store.read(|rd| services::get(rd, COMPUTE)).await
+}
+
+fn brief(call: &Call, facts: &HostFacts, service: &Service) -> Value {
+    let (state, status) = (service.state(), service.status());
+    json!({"id": id(call, facts), "hypervisor_hostname": facts.hostname, "state": state, "status": status})
 }
 
 struct Used {
@@ -57,7 +68,8 @@ async fn whole(call: &Call, facts: &HostFacts) -> Result<Value> {
     let used = used(call).await?;
     let cpu = json!({"arch": "x86_64", "model": facts.cpu_model, "vendor": "", "features": [],
         "topology": {"sockets": 1, "cores": facts.vcpus, "threads": 1}});
-    let mut view = brief(call, facts);
+    let service = service(call).await?;
+    let mut view = brief(call, facts, &service);
     crate::wire::flavors::extend(
         &mut view,
         json!({
@@ -74,7 +86,7 @@ async fn whole(call: &Call, facts: &HostFacts) -> Result<Value> {
             "cpu_info": if call.version >= Version(2, 28) { cpu.clone() } else { json!(cpu.to_string()) },
             "service": {
                 "id": if call.version >= mv::UUID_IDS { json!(name_id("nova-compute", &facts.hostname)) } else { json!(1) },
-                "host": facts.hostname, "disabled_reason": null,
+                "host": facts.hostname, "disabled_reason": service.reason,
             },
         }),
     );
@@ -94,7 +106,9 @@ async fn facts(call: &Call) -> Result<Option<HostFacts>> {
 /// `GET /os-hypervisors`
 pub async fn index(call: Call) -> Result<Reply> {
     let facts = facts(&call).await?;
-    Reply::ok(&json!({"hypervisors": facts.iter().map(|f| brief(&call, f)).collect::<Vec<_>>()}))
+    let service = service(&call).await?;
+    let list: Vec<_> = facts.iter().map(|f| brief(&call, f, &service)).collect();
+    Reply::ok(&json!({"hypervisors": list}))
 }
 
 /// `GET /os-hypervisors/detail`
@@ -152,7 +166,7 @@ pub async fn uptime(call: Call) -> Result<Reply> {
     }
     let (days, rest) = (facts.uptime_s / 86_400, facts.uptime_s % 86_400);
     let [a, b, c] = facts.load;
-    let mut view = brief(&call, &facts);
+    let mut view = brief(&call, &facts, &service(&call).await?);
     view["uptime"] = json!(format!(
         " up {days} days, {}:{:02},  0 users,  load average: {a:.2}, {b:.2}, {c:.2}",
         rest / 3600,
@@ -175,13 +189,13 @@ async fn matching(call: &Call) -> Result<HostFacts> {
 /// `GET /os-hypervisors/{pattern}/search`
 pub async fn search(call: Call) -> Result<Reply> {
     let facts = matching(&call).await?;
-    Reply::ok(&json!({"hypervisors": [brief(&call, &facts)]}))
+    Reply::ok(&json!({"hypervisors": [brief(&call, &facts, &service(&call).await?)]}))
 }
 
 /// `GET /os-hypervisors/{pattern}/servers`
 pub async fn servers(call: Call) -> Result<Reply> {
     let facts = matching(&call).await?;
-    let mut view = brief(&call, &facts);
+    let mut view = brief(&call, &facts, &service(&call).await?);
     let list: Vec<_> =
         used(&call).await?.servers.iter().map(|s| json!({"uuid": s.id, "name": s.name})).collect();
     if !list.is_empty() {

@@ -12,7 +12,10 @@ mod quotas;
 mod security_groups;
 mod server_actions;
 mod server_create;
+mod server_list;
 mod server_metadata;
+mod server_password;
+mod server_rebuild;
 mod server_tags;
 mod servers;
 mod services;
@@ -39,9 +42,9 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/consoles/vnc", r::CONSOLE_ATTACH, consoles::vnc)
         .get("/v2.1/extensions", r::EXTENSIONS, versions::extensions)
         .get("/v2.1/extensions/{alias}", r::EXTENSIONS, versions::extension)
-        .get("/v2.1/servers", r::SERVERS_INDEX, servers::index)
+        .get("/v2.1/servers", r::SERVERS_INDEX, server_list::index)
         .post("/v2.1/servers", r::SERVERS_CREATE, server_create::create)
-        .get("/v2.1/servers/detail", r::SERVERS_DETAIL, servers::detail)
+        .get("/v2.1/servers/detail", r::SERVERS_DETAIL, server_list::detail)
         .get("/v2.1/servers/{id}", r::SERVERS_SHOW, servers::show)
         .put("/v2.1/servers/{id}", r::SERVERS_UPDATE, servers::update)
         .delete("/v2.1/servers/{id}", r::SERVERS_DELETE, servers::delete)
@@ -49,6 +52,8 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/v2.1/servers/{id}/ips", r::IPS_INDEX, servers::ips)
         .get("/v2.1/servers/{id}/ips/{network}", r::IPS_SHOW, servers::ips_of)
         .get("/v2.1/servers/{id}/diagnostics", r::DIAGNOSTICS, servers::diagnostics)
+        .get("/v2.1/servers/{id}/os-server-password", r::PASSWORD_SHOW, server_password::show)
+        .delete("/v2.1/servers/{id}/os-server-password", r::PASSWORD_CLEAR, server_password::clear)
         .get("/v2.1/servers/{id}/metadata", r::METADATA_INDEX, server_metadata::index)
         .post("/v2.1/servers/{id}/metadata", r::METADATA_CREATE, server_metadata::merge)
         .put("/v2.1/servers/{id}/metadata", r::METADATA_UPDATE_ALL, server_metadata::replace)
@@ -100,6 +105,7 @@ pub fn routes(compute: Arc<Compute>) -> Service {
         .get("/v2.1/os-hypervisors/{id}/search", r::HYPERVISORS, hypervisors::search)
         .get("/v2.1/os-hypervisors/{id}/servers", r::HYPERVISORS, hypervisors::servers)
         .get("/v2.1/os-services", r::SERVICES, services::index)
+        .put("/v2.1/os-services/{id}", r::SERVICES_UPDATE, services::update)
         .get("/v2.1/os-availability-zone", r::ZONES, services::zones)
         .get("/v2.1/os-availability-zone/detail", r::ZONES_DETAIL, services::zones_detail)
         .get("/v2.1/os-quota-sets/{project}", r::QUOTAS_SHOW, quotas::show)
@@ -115,7 +121,7 @@ pub fn routes(compute: Arc<Compute>) -> Service {
 
 /// The rest of Nova's paths: known, and honest about not being there yet.
 fn unbuilt(mut table: Routes<Arc<Compute>>) -> Routes<Arc<Compute>> {
-    const PATHS: [(Method, &str); 13] = [
+    const PATHS: [(Method, &str); 12] = [
         (Method::GET, "/v2.1/os-aggregates"),
         (Method::POST, "/v2.1/os-aggregates"),
         (Method::GET, "/v2.1/os-server-groups"),
@@ -128,7 +134,6 @@ fn unbuilt(mut table: Routes<Arc<Compute>>) -> Routes<Arc<Compute>> {
         (Method::POST, "/v2.1/servers/{id}/os-volume_attachments"),
         (Method::GET, "/v2.1/servers/{id}/topology"),
         (Method::GET, "/v2.1/servers/{id}/migrations"),
-        (Method::PUT, "/v2.1/os-services/{id}"),
     ];
     for (method, path) in PATHS {
         table = table.route(method, path, r::SERVERS_ACTION, |call: Call| async move {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Nova's actions that a later version builds.
-const UNBUILT: [&str; 20] = [
+const UNBUILT: [&str; 19] = [
     "addFloatingIp",
     "addFixedIp",
     "removeFixedIp",
@@ -33,7 +33,6 @@ const UNBUILT: [&str; 20] = [
     "migrate",
     "os-migrateLive",
     "os-resetNetwork",
-    "rebuild",
     "rescue",
     "resize",
     "restore",
@@ -58,7 +57,7 @@ pub async fn act(mut call: Call) -> Result<Reply> {
         "resume" => power(&call, server, PowerAction::Resume).await,
         "reboot" => {
             let mut f = Fields::of(args, "reboot")?;
-            let how = f.value("type").cloned().unwrap_or(Value::Null);
+            let how = f.value("type").cloned().ok_or_else(|| f.missing("type"))?;
             f.finish()?;
             match how.as_str().map(str::to_ascii_uppercase).as_deref() {
                 Some("SOFT") => power(&call, server, PowerAction::RebootSoft).await,
@@ -74,6 +73,10 @@ pub async fn act(mut call: Call) -> Result<Reply> {
         "os-getVNCConsole" | "os-getSerialConsole" if call.version < mv::REMOTE_CONSOLES => {
             consoles::create_old(&call, &server, name, args)
         }
+        "os-getVNCConsole" | "os-getSerialConsole" => {
+            Err(Error::not_found(format!("API version {} is not supported on this method.", call.version)))
+        }
+        "rebuild" => super::server_rebuild::rebuild(&call, server, args).await,
         "lock" => lock(&call, server, args).await,
         "unlock" => unlock(&call, server).await,
         "os-resetState" => reset_state(&call, server, args).await,

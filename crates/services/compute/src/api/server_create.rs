@@ -12,7 +12,7 @@ use super::{Call, servers::address, viewer};
 use crate::{
     store::servers::{self, NicRequest, NicRequests, ServerCreate},
     wire::{
-        fields::{Fields, invalid, missing, pairs},
+        fields::{Fields, invalid, pairs},
         mv, servers as wire,
     },
 };
@@ -108,7 +108,7 @@ fn parse(call: &Call, body: &Value) -> Result<(ServerCreate, String, bool)> {
 
 /// A flavor's id, or a link that ends in it.
 fn reference<'a>(f: &mut Fields<'a>, field: &'a str) -> Result<String> {
-    let value = f.value(field).ok_or_else(|| missing("server", field))?;
+    let value = f.value(field).ok_or_else(|| f.missing(field))?;
     let text = match value {
         Value::String(s) if !s.is_empty() => s.clone(),
         Value::Number(n) => n.to_string(),
@@ -131,7 +131,7 @@ fn image(f: &mut Fields<'_>) -> Result<Option<ImageId>> {
 fn nics(f: &mut Fields<'_>, v: Version) -> Result<NicRequests> {
     let required = v >= mv::NETWORKS_REQUIRED;
     let list = match f.value("networks") {
-        None if required => return Err(missing("server", "networks")),
+        None if required => return Err(f.missing("networks")),
         None => return Ok(NicRequests::Auto),
         Some(Value::String(s)) if required && s == "auto" => return Ok(NicRequests::Auto),
         Some(Value::String(s)) if required && s == "none" => return Ok(NicRequests::None),
@@ -147,22 +147,22 @@ fn nics(f: &mut Fields<'_>, v: Version) -> Result<NicRequests> {
         let mut n = Fields::of(item, "networks")?;
         let network: Option<NetworkId> = uuid(&mut n, "uuid")?;
         let port: Option<PortId> = uuid(&mut n, "port")?;
-        let fixed_ip = match n.text("fixed_ip", 1, 45)? {
+        let fixed_ip: Option<std::net::IpAddr> = match n.text("fixed_ip", 1, 45)? {
             None => None,
             Some(ip) => {
                 Some(ip.parse().map_err(|_| Error::bad_request(format!("Invalid fixed IP address ({ip})")))?)
             }
         };
         let tag = if v >= Version(2, 32) { n.text("tag", 1, 60)?.map(str::to_owned) } else { None };
-        n.finish()?;
         if network.is_none() && port.is_none() {
-            return Err(missing("networks", "uuid"));
+            return Err(n.missing("uuid"));
         }
-        if port.is_some() && fixed_ip.is_some() {
-            return Err(Error::bad_request(
-                "Specified Fixed IP '%s' cannot be used with port: the two cannot be specified together.",
-            ));
+        if let (Some(port), Some(ip)) = (port, fixed_ip) {
+            return Err(Error::bad_request(format!(
+                "Specified Fixed IP '{ip}' cannot be used with port '{port}': the two cannot be specified together."
+            )));
         }
+        n.finish()?;
         if let Some(port) = port {
             if seen.contains(&port) {
                 return Err(Error::bad_request(format!(
@@ -193,7 +193,7 @@ fn groups(f: &mut Fields<'_>) -> Result<Vec<String>> {
         .collect()
 }
 
-fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
+pub(super) fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
     let Some(data) = f.text("user_data", 0, USER_DATA_MAX)? else { return Ok(None) };
     let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     if BASE64.decode(&compact).is_err() {
@@ -202,7 +202,7 @@ fn user_data(f: &mut Fields<'_>) -> Result<Option<String>> {
     Ok(Some(compact))
 }
 
-fn personality(f: &mut Fields<'_>, v: Version) -> Result<Vec<(String, String)>> {
+pub(super) fn personality(f: &mut Fields<'_>, v: Version) -> Result<Vec<(String, String)>> {
     if v >= mv::NO_PERSONALITY {
         return Ok(Vec::new());
     }
@@ -214,9 +214,8 @@ fn personality(f: &mut Fields<'_>, v: Version) -> Result<Vec<(String, String)>> 
     list.iter()
         .map(|item| {
             let mut p = Fields::of(item, "personality")?;
-            let path = p.text("path", 1, 255)?.ok_or_else(|| missing("personality", "path"))?;
-            let contents =
-                p.text("contents", 0, 20_480)?.ok_or_else(|| missing("personality", "contents"))?;
+            let path = p.text("path", 1, 255)?.ok_or_else(|| p.missing("path"))?;
+            let contents = p.text("contents", 0, 20_480)?.ok_or_else(|| p.missing("contents"))?;
             p.finish()?;
             BASE64.decode(contents).map_err(|_| {
                 Error::bad_request(format!("Personality content for {path} cannot be decoded"))
@@ -242,7 +241,7 @@ fn volumes(f: &mut Fields<'_>) -> Result<()> {
     Ok(())
 }
 
-fn password() -> String {
+pub(super) fn password() -> String {
     const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     use rand::RngExt;
     (0..12).map(|_| char::from(LETTERS[rand::rng().random_range(0..LETTERS.len())])).collect()

@@ -1,198 +1,14 @@
-//! Servers: list, show, update, delete.
+//! Servers: show, update, delete. Lists are in `server_list`.
 
 use pileus_base::{Error, Kind, Result, Scope, Time};
-use pileus_http::{Listing, Params, Reply};
-use pileus_store::{Query, Stored};
+use pileus_http::{Reply, Version};
 use serde_json::{Value, json};
 
 use super::{Call, viewer};
 use crate::{
-    Server,
-    model::states::is_status,
-    store,
+    Server, store,
     wire::{fields::Fields, mv, servers as wire},
 };
-
-/// Most servers on a page; Nova's `max_limit`.
-const PAGE_MAX: usize = 1000;
-
-/// `GET /servers`
-pub async fn index(call: Call) -> Result<Reply> {
-    list(call, false).await
-}
-
-/// `GET /servers/detail`
-pub async fn detail(call: Call) -> Result<Reply> {
-    list(call, true).await
-}
-
-async fn list(call: Call, whole: bool) -> Result<Reply> {
-    const KEYS: [&str; 13] = [
-        "id",
-        "uuid",
-        "display_name",
-        "name",
-        "created_at",
-        "updated_at",
-        "vm_state",
-        "status",
-        "task_state",
-        "power_state",
-        "host",
-        "launched_at",
-        "project_id",
-    ];
-    let listing = Listing::parse(&call.query, &KEYS, ("created_at", true), PAGE_MAX)?;
-    let filter = Filter::parse(&call)?;
-    let (scope, query) = (filter.scope.clone(), filter.query.clone());
-    let servers = call.state.store.read(move |rd| rd.list::<Server>(&scope, &query)).await?;
-    let kept: Vec<&Stored<Server>> = servers.iter().filter(|s| filter.keeps(s)).collect();
-    let (page, more) = page(&listing, kept)?;
-    let v = viewer(&call);
-    let views: Vec<Value> =
-        page.iter().map(|s| if whole { wire::whole(s, v, false) } else { wire::brief(s, v) }).collect();
-    let mut body = json!({"servers": views});
-    if let (true, Some(last)) = (more, page.last()) {
-        let path = if whole { "/v2.1/servers/detail" } else { "/v2.1/servers" };
-        let next = format!("{}?{}", call.base.url(path), call.query.with("marker", &last.id.to_string()));
-        body["servers_links"] = json!([{"rel": "next", "href": next}]);
-    }
-    Reply::ok(&body)
-}
-
-/// Sorts and cuts by keys alone, so that only what is shown is written out.
-fn page<'a>(listing: &Listing, servers: Vec<&'a Stored<Server>>) -> Result<(Vec<&'a Stored<Server>>, bool)> {
-    let key = |s: &Server, name: &str| match name {
-        "created_at" => json!(s.created_at.0),
-        "updated_at" => json!(s.updated_at.0),
-        "launched_at" => json!(s.launched_at.map(|t| t.0)),
-        "display_name" | "name" => json!(s.name),
-        "vm_state" | "status" => json!(s.vm_state.word()),
-        "task_state" => json!(s.task_state.map(|t| t.word())),
-        "power_state" => json!(s.power_state as u8),
-        "host" => json!(s.host),
-        "project_id" => json!(s.project_id),
-        _ => json!(s.id),
-    };
-    let keys = servers.iter().enumerate().map(|(n, s)| {
-        let mut keys = json!({"n": n, "id": s.id});
-        for sort in &listing.sort {
-            keys[sort.key.as_str()] = key(s, &sort.key);
-        }
-        keys
-    });
-    let keys: Vec<Value> = keys.collect();
-    let (keys, more) = listing.apply(keys)?;
-    let index = |k: &Value| k["n"].as_u64().and_then(|n| usize::try_from(n).ok());
-    Ok((keys.iter().filter_map(index).map(|n| servers[n]).collect(), more))
-}
-
-/// What a list's query selects by.
-struct Filter {
-    scope: Scope,
-    query: Query,
-    none: bool,
-    name: Option<regex::Regex>,
-    ip: Option<regex::Regex>,
-    statuses: Vec<String>,
-    image: Option<String>,
-    flavor: Option<String>,
-    host: Option<String>,
-    since: Option<Time>,
-    before: Option<Time>,
-    tags: Vec<String>,
-    not_tags: Vec<String>,
-}
-
-impl Filter {
-    fn parse(call: &Call) -> Result<Self> {
-        let q = &call.query;
-        let admin = call.ctx.is_admin();
-        let all = q.has("all_tenants") && q.get("all_tenants") != Some("") && flag(q, "all_tenants")?
-            || q.get("all_tenants") == Some("");
-        if all && !admin {
-            return Err(Error::forbidden(
-                "Policy doesn't allow os_compute_api:servers:index:get_all_tenants to be performed.",
-            ));
-        }
-        let own = call.ctx.project_id().cloned();
-        let scope = match (all, q.get("project_id").or(q.get("tenant_id")).filter(|_| admin)) {
-            (true, None) => Scope::All,
-            (true, Some(project)) => Scope::Project(project.into()),
-            (false, Some(_)) => Scope::Project(own?),
-            (false, None) => Scope::Project(own?),
-        };
-        let regex = |name: &str| match q.get(name) {
-            None => Ok(None),
-            Some(text) => regex::RegexBuilder::new(text)
-                .size_limit(64 * 1024)
-                .build()
-                .map(Some)
-                .map_err(|_| Error::bad_request(format!("Invalid input for query parameters {name}."))),
-        };
-        let time = |name: &str| match q.get(name) {
-            None => Ok(None),
-            Some(text) => Time::parse(text).map(Some).map_err(|_| {
-                Error::bad_request(format!(
-                    "Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
-                ))
-            }),
-        };
-        let mut query = Query::all();
-        if let Some(state) = q.get("vm_state").filter(|_| admin) {
-            query = query.eq("vm_state", state);
-        }
-        let statuses: Vec<String> = q.all("status").map(str::to_uppercase).collect();
-        let words =
-            |name: &str| q.get(name).map_or(Vec::new(), |t| t.split(',').map(str::to_owned).collect());
-        let tagged = call.version >= mv::TAGS;
-        Ok(Self {
-            scope,
-            query,
-            // Only administrators may ask for what is deleted; there is none to show either way.
-            none: flag(q, "deleted")? && admin
-                || (!statuses.is_empty() && statuses.iter().all(|s| !is_status(s))),
-            name: regex("name")?,
-            ip: regex("ip")?.or(regex("ip6")?),
-            statuses,
-            image: q.get("image").map(str::to_owned),
-            flavor: q.get("flavor").map(str::to_owned),
-            host: q.get("host").filter(|_| admin).map(str::to_owned),
-            since: time("changes-since")?,
-            before: if call.version >= mv::CHANGES_BEFORE { time("changes-before")? } else { None },
-            tags: if tagged { words("tags") } else { Vec::new() },
-            not_tags: if tagged { words("not-tags") } else { Vec::new() },
-        })
-    }
-
-    fn keeps(&self, s: &Server) -> bool {
-        let ips = || s.nics.iter().flat_map(|n| &n.fixed_ips);
-        !self.none
-            && self.name.as_ref().is_none_or(|r| r.is_match(&s.name))
-            && self.ip.as_ref().is_none_or(|r| ips().any(|(_, ip)| r.is_match(&ip.to_string())))
-            && (self.statuses.is_empty() || self.statuses.iter().any(|w| w == s.status()))
-            && self
-                .image
-                .as_ref()
-                .is_none_or(|i| s.image.as_ref().is_some_and(|own| own.id.to_string() == *i))
-            && self.flavor.as_ref().is_none_or(|f| s.flavor.flavorid == *f)
-            && self.host.as_ref().is_none_or(|h| s.host.as_ref() == Some(h))
-            && self.since.is_none_or(|t| s.updated_at >= t)
-            && self.before.is_none_or(|t| s.updated_at <= t)
-            && self.tags.iter().all(|t| s.tags.contains(t))
-            && (self.not_tags.is_empty() || self.not_tags.iter().any(|t| !s.tags.contains(t)))
-    }
-}
-
-fn flag(query: &Params, name: &str) -> Result<bool> {
-    match (query.get(name), query.flag(name)) {
-        (None, _) => Ok(false),
-        (Some(_), Some(flag)) => Ok(flag),
-        (Some(text), None) => {
-            Err(Error::bad_request(format!("Invalid input for query parameters {name}. Value: {text}.")))
-        }
-    }
-}
 
 /// `GET /servers/{id}`
 pub async fn show(call: Call) -> Result<Reply> {
@@ -234,22 +50,24 @@ pub async fn update(mut call: Call) -> Result<Reply> {
         })
     });
     let server = changed.await?;
-    let mut view = wire::whole(&server, viewer(&call), call.version >= mv::WHOLE_SERVER_ON_UPDATE);
-    if call.version < mv::WHOLE_SERVER_ON_UPDATE {
-        // The older answer is the view of 2.1's update: without what later extensions add.
-        if let Value::Object(map) = &mut view {
-            map.retain(|k, _| {
-                !k.starts_with("OS-EXT")
-                    && !k.starts_with("OS-SRV-USG")
-                    && !k.starts_with("os-extended")
-                    && !matches!(
-                        k.as_str(),
-                        "config_drive" | "key_name" | "security_groups" | "host_status" | "fault"
-                    )
-            });
-        }
+    let shown = wire::whole(&server, viewer(&call), call.version >= mv::WHOLE_SERVER_ON_UPDATE);
+    Reply::ok(&json!({"server": older(json!(shown), call.version)}))
+}
+
+/// A server in the answer to a change: before 2.75 without what later extensions add.
+pub(super) fn older(mut view: Value, version: Version) -> Value {
+    if let (Value::Object(map), true) = (&mut view, version < mv::WHOLE_SERVER_ON_UPDATE) {
+        map.retain(|k, _| {
+            !k.starts_with("OS-EXT")
+                && !k.starts_with("OS-SRV-USG")
+                && !k.starts_with("os-extended")
+                && !matches!(
+                    k.as_str(),
+                    "config_drive" | "key_name" | "security_groups" | "host_status" | "fault"
+                )
+        });
     }
-    Reply::ok(&json!({"server": view}))
+    view
 }
 
 /// An address to show, or nothing.
@@ -290,7 +108,7 @@ pub async fn ips(call: Call) -> Result<Reply> {
 pub async fn ips_of(call: Call) -> Result<Reply> {
     let server = call.state.named(&call).await?;
     let name = call.param("network");
-    let all = wire::ips(&server);
+    let all = json!(wire::ips(&server));
     let list =
         all.get(name).ok_or_else(|| Error::not_found("Instance is not a member of specified network"))?;
     Reply::ok(&json!({name: list}))

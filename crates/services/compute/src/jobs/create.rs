@@ -36,7 +36,9 @@ impl Job for ServerCreateJob {
         vec![
             Step::new(
                 "ensure_disks",
-                |job: Arc<Self>, run: Run<Self>| async move { job.ensure_disks(run.input.server).await },
+                |job: Arc<Self>, run: Run<Self>| async move {
+                    job.0.ensure_disks(run.input.server).await.map(|()| Outcome::nothing())
+                },
                 |job: Arc<Self>, run: Run<Self>| async move { job.0.host.remove_disks(run.input.server).await },
             ),
             Step::new(
@@ -82,24 +84,6 @@ impl Job for ServerCreateJob {
 }
 
 impl ServerCreateJob {
-    async fn ensure_disks(&self, id: ServerId) -> Result<Outcome> {
-        let server = self.0.server(id).await?;
-        for disk in server.disks() {
-            self.0.host.ensure_disk(&disk).await?;
-        }
-        if server.config_drive {
-            let files = metadata::config_drive(&self.0, &server);
-            let spec = DiskSpec {
-                server: id,
-                name: "config".into(),
-                source: DiskSource::ConfigDrive(files),
-                size_gib: 0,
-            };
-            self.0.host.ensure_disk(&spec).await?;
-        }
-        Ok(Outcome::Done(serde_json::Value::Null))
-    }
-
     async fn ensure_ports(&self, id: ServerId) -> Result<Outcome> {
         let server = self.0.server(id).await?;
         for nic in &server.nics {
@@ -110,6 +94,20 @@ impl ServerCreateJob {
 }
 
 impl Compute {
+    /// Makes a server's disks, the config drive among them.
+    pub(super) async fn ensure_disks(&self, id: ServerId) -> Result<()> {
+        let server = self.server(id).await?;
+        for disk in server.disks() {
+            self.host.ensure_disk(&disk).await?;
+        }
+        if server.config_drive {
+            let source = DiskSource::ConfigDrive(metadata::config_drive(self, &server));
+            let spec = DiskSpec { server: id, name: "config".into(), source, size_gib: 0 };
+            self.host.ensure_disk(&spec).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a server's ports off the host. A server whose row is gone has none.
     pub(super) async fn remove_ports(&self, id: ServerId) -> Result<()> {
         let server = match self.server(id).await {

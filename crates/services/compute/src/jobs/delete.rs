@@ -7,7 +7,10 @@ use pileus_jobs::{End, Job, Outcome, Run, Step};
 use pileus_store::Tx;
 use serde::{Deserialize, Serialize};
 
-use crate::{Compute, store::servers};
+use crate::{
+    Compute,
+    store::{actions, servers},
+};
 
 /// Removes a server. It has no way back: its steps have no undo, and are tried again.
 pub struct ServerDeleteJob(pub Arc<Compute>);
@@ -17,6 +20,9 @@ pub struct ServerDeleteJob(pub Arc<Compute>);
 pub struct ServerDeleteInput {
     /// The server.
     pub server: ServerId,
+    /// The request that asked for it.
+    #[serde(default)]
+    pub request_id: String,
 }
 
 /// Attempts at each step before the job is given up as failed.
@@ -49,12 +55,13 @@ impl Job for ServerDeleteJob {
     fn ended(&self, tx: &mut Tx<'_>, input: &ServerDeleteInput, end: &End) -> Result<()> {
         match end {
             End::Done => servers::forget(tx, input.server),
-            End::Undone(error) => tx
-                .update::<crate::Server>(&pileus_base::Scope::All, input.server, |server| {
+            End::Undone(error) => {
+                tx.update::<crate::Server>(&pileus_base::Scope::All, input.server, |server| {
                     server.fail(&error.message, &error.message, pileus_base::Time::now());
                     Ok(())
-                })
-                .map(drop),
+                })?;
+                actions::end(tx, input.server, &input.request_id, Some(&error.message))
+            }
             End::Cancelled => Ok(()),
         }
     }

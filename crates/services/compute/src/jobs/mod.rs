@@ -3,6 +3,9 @@
 pub mod create;
 pub mod delete;
 pub mod power;
+pub mod rebuild;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ pub fn register(compute: &Arc<Compute>, jobs: Jobs) -> Jobs {
     jobs.register(create::ServerCreateJob(compute.clone()))
         .register(delete::ServerDeleteJob(compute.clone()))
         .register(power::ServerPowerJob(compute.clone()))
+        .register(rebuild::ServerRebuildJob(compute.clone()))
 }
 
 impl Compute {

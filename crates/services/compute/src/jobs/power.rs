@@ -13,7 +13,7 @@ use crate::{
     Compute,
     model::{
         servers::SHUTDOWN_TIMEOUT_MS,
-        states::{PowerAction, PowerState, VmState},
+        states::{PowerAction, VmState},
     },
     store::actions,
 };
@@ -96,7 +96,7 @@ impl Compute {
     pub(crate) async fn bring_up(&self, id: ServerId) -> Result<()> {
         self.ensure_cards(id).await?;
         let server = self.server(id).await?;
-        if server.vm_state == VmState::Suspended && server.power_state == PowerState::Suspended {
+        if server.vm_state == VmState::Suspended {
             // A hard reboot of a suspended server gives up its saved memory.
             self.host.remove_server(id).await?;
         }

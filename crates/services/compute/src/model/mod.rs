@@ -5,4 +5,5 @@ pub mod flavors;
 pub mod keypairs;
 pub mod quotas;
 pub mod servers;
+pub mod services;
 pub mod states;

@@ -119,6 +119,9 @@ pub struct Server {
     pub access_ip_v4: String,
     /// Likewise.
     pub access_ip_v6: String,
+    /// What its guest left at the metadata service's `password`, encrypted to its key.
+    #[serde(default)]
+    pub password: String,
     /// Why it is locked, where it is.
     pub locked: Option<Lock>,
     /// When it was asked for.

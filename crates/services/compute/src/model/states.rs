@@ -53,6 +53,8 @@ pub enum TaskState {
     Suspending,
     /// Its memory is being restored.
     Resuming,
+    /// It is being made anew.
+    Rebuilding,
     /// It is being removed.
     Deleting,
 }
@@ -83,7 +85,8 @@ impl From<pileus_host::Power> for PowerState {
             P::Paused => PowerState::Paused,
             P::Shutdown => PowerState::Shutdown,
             P::Crashed => PowerState::Crashed,
-            P::Suspended => PowerState::Suspended,
+            // Nova's libvirt: a saved guest is a domain that is off.
+            P::Suspended => PowerState::Shutdown,
         }
     }
 }
@@ -119,6 +122,7 @@ words!(TaskState {
     Unpausing = "unpausing",
     Suspending = "suspending",
     Resuming = "resuming",
+    Rebuilding = "rebuilding",
     Deleting = "deleting",
 });
 
@@ -129,6 +133,7 @@ pub fn status(vm: VmState, task: Option<TaskState>) -> &'static str {
         (VmState::Active | VmState::Stopped | VmState::Error, Some(TaskState::RebootingHard)) => {
             "HARD_REBOOT"
         }
+        (VmState::Active | VmState::Stopped | VmState::Error, Some(TaskState::Rebuilding)) => "REBUILD",
         (VmState::Building, _) => "BUILD",
         (VmState::Active, _) => "ACTIVE",
         (VmState::Paused, _) => "PAUSED",
@@ -250,7 +255,7 @@ impl PowerAction {
             }
             Self::Stop => (VmState::Stopped, PowerState::Shutdown),
             Self::Pause => (VmState::Paused, PowerState::Paused),
-            Self::Suspend => (VmState::Suspended, PowerState::Suspended),
+            Self::Suspend => (VmState::Suspended, PowerState::Shutdown),
         }
     }
 }

@@ -5,4 +5,6 @@ pub mod flavors;
 pub mod keypairs;
 pub mod networking;
 pub mod quotas;
+pub mod rebuild;
 pub mod servers;
+pub mod services;

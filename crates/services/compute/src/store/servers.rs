@@ -13,7 +13,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 pub use super::networking::{NicRequest, NicRequests};
-use super::{actions, flavors, keypairs, networking, quotas};
+use super::{actions, flavors, keypairs, networking, quotas, services};
 use crate::{
     Compute,
     jobs::{create::ServerCreateInput, delete::ServerDeleteInput, power::ServerPowerInput},
@@ -21,6 +21,7 @@ use crate::{
         flavors::Flavor,
         quotas::Usage,
         servers::{Server, ServerImage, hostname},
+        services::COMPUTE,
         states::{PowerAction, PowerState, TaskState, VmState},
     },
 };
@@ -126,6 +127,21 @@ pub fn find(rd: &mut Read<'_>, scope: &Scope, id_or_name: &str) -> Result<Stored
 /// # Errors
 /// Nova's own, for each thing that isn't there, doesn't fit or is used up.
 pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreate) -> Result<Vec<Server>> {
+    let made = rows(compute, tx, ctx, asked)?;
+    for server in made.iter().filter(|s| s.vm_state == VmState::Building) {
+        let input = ServerCreateInput { server: server.id, request_id: ctx.request_id.to_string() };
+        pileus_jobs::enqueue::<crate::jobs::create::ServerCreateJob>(tx, subject(server.id), &input)?;
+    }
+    Ok(made)
+}
+
+/// [`create`] without the jobs.
+pub(crate) fn rows(
+    compute: &Compute,
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    asked: &ServerCreate,
+) -> Result<Vec<Server>> {
     let project = ctx.project_id()?.clone();
     let flavor = flavors::get(tx, ctx, &asked.flavor)
         .map_err(|e| if e.is_not_found() { Error::bad_request(e.message()) } else { e })?
@@ -148,15 +164,7 @@ pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreat
             return Err(Error::bad_request("The requested availability zone is not available"));
         }
     }
-    let limit = quotas::limit(tx, &project, "metadata_items")?;
-    if limit >= 0 && i64::try_from(asked.metadata.len()).unwrap_or(i64::MAX) > limit {
-        return Err(Error::new(
-            Kind::OverQuota,
-            format!(
-                "Quota exceeded for resources: ['metadata_items']. Maximum number of metadata items exceeds {limit}"
-            ),
-        ));
-    }
+    check_metadata(tx, &project, asked.metadata.len())?;
     let cards = networking::resolve(tx, ctx, &asked.nics)?;
     let wants = if cards.iter().all(|c| c.port.is_some()) { vec![] } else { vec!["default".to_owned()] };
     let names = if asked.security_groups.is_empty() { &wants } else { &asked.security_groups };
@@ -199,6 +207,7 @@ pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreat
             launch_index: n,
             access_ip_v4: asked.access_ips.0.clone(),
             access_ip_v6: asked.access_ips.1.clone(),
+            password: String::new(),
             locked: None,
             created_at: now,
             updated_at: now,
@@ -210,7 +219,7 @@ pub fn create(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, asked: &ServerCreat
     Ok(made)
 }
 
-/// Claims the host, plugs the cards, writes the row and the job. No room is no error of the request:
+/// Claims the host, plugs the cards, writes the row. No room is no error of the request:
 /// the server is there, in ERROR, and says so.
 fn build(
     compute: &Compute,
@@ -229,8 +238,14 @@ fn build(
         ),
     ];
     let user = ctx.user_id();
-    match pileus_placement::allocations::claim(tx, server.id.0, &server.project_id, user, &amounts, &[]) {
-        Ok(_) => {}
+    let claimed = if services::get(tx, COMPUTE)?.takes_servers() {
+        pileus_placement::allocations::claim(tx, server.id.0, &server.project_id, user, &amounts, &[])
+            .map(drop)
+    } else {
+        Err(Error::conflict("There are not enough hosts available.").code("NoValidHost"))
+    };
+    match claimed {
+        Ok(()) => {}
         Err(e) if e.code_word() == Some("NoValidHost") => {
             server.fail("No valid host was found. ", e.message(), server.created_at);
             actions::begin(tx, ctx, server, "create", "conductor_schedule_and_build_instances")?;
@@ -252,14 +267,17 @@ fn build(
     server.host = Some(host);
     server.task_state = Some(TaskState::Spawning);
     tx.insert(server)?;
-    actions::begin(tx, ctx, server, "create", "compute__do_build_and_run_instance")?;
-    let input = ServerCreateInput { server: server.id, request_id: ctx.request_id.to_string() };
-    pileus_jobs::enqueue::<crate::jobs::create::ServerCreateJob>(tx, subject(server.id), &input)?;
-    Ok(())
+    actions::begin(tx, ctx, server, "create", "compute__do_build_and_run_instance")
 }
 
 /// The image, checked against the flavor (nova/compute/api.py, `_validate_flavor_image_nostatus`).
-fn image(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, id: ImageId, flavor: &Flavor) -> Result<ServerImage> {
+pub(super) fn image(
+    compute: &Compute,
+    tx: &mut Tx<'_>,
+    ctx: &Ctx,
+    id: ImageId,
+    flavor: &Flavor,
+) -> Result<ServerImage> {
     let image = images::get(tx, ctx, id).map_err(|e| {
         if e.is_not_found() { Error::bad_request(format!("Image {id} could not be found.")) } else { e }
     })?;
@@ -277,6 +295,24 @@ fn image(compute: &Compute, tx: &mut Tx<'_>, ctx: &Ctx, id: ImageId, flavor: &Fl
         )));
     }
     Ok(ServerImage { id, file: compute.images.file(&image), properties: image.properties.clone() })
+}
+
+/// Refuses more metadata items than the quota allows.
+pub(super) fn check_metadata(
+    tx: &mut Tx<'_>,
+    project: &pileus_base::ids::ProjectId,
+    items: usize,
+) -> Result<()> {
+    let limit = quotas::limit(tx, project, "metadata_items")?;
+    if limit < 0 || i64::try_from(items).unwrap_or(i64::MAX) <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::OverQuota,
+        format!(
+            "Quota exceeded for resources: ['metadata_items']. Maximum number of metadata items exceeds {limit}"
+        ),
+    ))
 }
 
 fn affordable(
@@ -327,9 +363,18 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>) -> Result<()>
     actions::begin(tx, ctx, &server, "delete", "compute_terminate_instance")?;
     let subject = subject(server.id);
     pileus_jobs::cancel(tx, &subject)?;
-    let input = ServerDeleteInput { server: server.id };
+    let input = ServerDeleteInput { server: server.id, request_id: ctx.request_id.to_string() };
     pileus_jobs::enqueue::<crate::jobs::delete::ServerDeleteJob>(tx, subject, &input)?;
     Ok(())
+}
+
+/// The refusal of `action` in the server's present state.
+pub(super) fn cannot(action: &str, server: &Server) -> Error {
+    let (attribute, state) = match server.task_state {
+        Some(task) => ("task_state", task.word()),
+        None => ("vm_state", server.vm_state.word()),
+    };
+    Error::conflict(format!("Cannot '{action}' instance {} while it is in {attribute} {state}", server.id))
 }
 
 /// Asks for a power action.
@@ -339,15 +384,7 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>) -> Result<()>
 pub fn power(tx: &mut Tx<'_>, ctx: &Ctx, server: &Stored<Server>, action: PowerAction) -> Result<()> {
     check_unlocked(ctx, server)?;
     if !action.allowed(server.vm_state, server.task_state) {
-        let (attribute, state) = match server.task_state {
-            Some(task) => ("task_state", task.word()),
-            None => ("vm_state", server.vm_state.word()),
-        };
-        return Err(Error::conflict(format!(
-            "Cannot '{}' instance {} while it is in {attribute} {state}",
-            action.name(),
-            server.id
-        )));
+        return Err(cannot(action.name(), server));
     }
     let mut server = server.clone();
     server.task_state = Some(action.task());

@@ -1,6 +1,6 @@
 //! What must stay true: states follow the host, servers follow a reboot, counters follow the rows.
 
-mod power_sync;
+pub mod power_sync;
 mod usage;
 
 use std::{sync::Arc, time::Duration};

@@ -100,8 +100,10 @@ fn followed(vm: VmState, power: Power) -> Option<VmState> {
         (VmState::Active | VmState::Paused, Power::Shutdown | Power::Crashed | Power::Absent) => {
             Some(VmState::Stopped)
         }
-        (VmState::Active, Power::Paused) => Some(VmState::Paused),
-        (VmState::Paused | VmState::Stopped, Power::Running) => Some(VmState::Active),
+        (VmState::Suspended, Power::Shutdown | Power::Crashed) => Some(VmState::Stopped),
+        (VmState::Active | VmState::Stopped | VmState::Suspended, Power::Paused) => Some(VmState::Paused),
+        (VmState::Active | VmState::Paused | VmState::Stopped, Power::Suspended) => Some(VmState::Suspended),
+        (VmState::Paused | VmState::Stopped | VmState::Suspended, Power::Running) => Some(VmState::Active),
         _ => None,
     }
 }
@@ -137,6 +139,8 @@ mod tests {
         assert_eq!(followed(VmState::Active, Power::Running), None);
         assert_eq!(followed(VmState::Stopped, Power::Absent), None);
         assert_eq!(followed(VmState::Suspended, Power::Absent), None);
+        assert_eq!(followed(VmState::Active, Power::Suspended), Some(VmState::Suspended));
+        assert_eq!(followed(VmState::Suspended, Power::Running), Some(VmState::Active));
         assert_eq!(followed(VmState::Error, Power::Running), None);
     }
 }

@@ -50,7 +50,10 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// 400 where it is missing or something else stands beside it.
     pub fn body(body: &'a Value, name: &'a str, others: &[&str]) -> Result<Self> {
-        let outer = body.as_object().ok_or_else(|| invalid("body", body, "is not of type 'object'"))?;
+        let outer = body.as_object().ok_or_else(|| {
+            // Without a path, the schema's own words stand alone.
+            Error::bad_request(format!("{} is not of type 'object'", repr(body)))
+        })?;
         if let Some(extra) = outer.keys().find(|k| *k != name && !others.contains(&k.as_str())) {
             return Err(Error::bad_request(format!(
                 "Additional properties are not allowed ('{extra}' was unexpected)"
@@ -107,6 +110,15 @@ impl<'a> Fields<'a> {
         Ok(Some(text))
     }
 
+    /// Nova's 400 for a field that isn't there.
+    pub fn missing(&self, field: &str) -> Error {
+        Error::bad_request(format!(
+            "Invalid input for field/attribute {}. Value: {}. '{field}' is a required property",
+            self.name,
+            repr(&Value::Object(self.map.clone())),
+        ))
+    }
+
     /// A name: 1 to 255 characters, printable, not blank at either end.
     ///
     /// # Errors
@@ -118,10 +130,13 @@ impl<'a> Fields<'a> {
                 None => Ok(None),
             };
         };
-        if name.trim().is_empty() || name.chars().any(char::is_control) {
-            return Err(invalid(field, &Value::from(name), "does not match '^(?![\\\\s])…$'"));
+        if name.trim() != name || name.chars().any(char::is_control) {
+            return Err(Error::bad_request(format!(
+                "An invalid '{field}' value was provided. The {field} must be: printable characters. \
+                 Can not start or end with whitespace."
+            )));
         }
-        Ok(Some(name.trim()))
+        Ok(Some(name))
     }
 
     /// A required name.
@@ -129,7 +144,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// 400 that names the field.
     pub fn required_name(&mut self, field: &'a str) -> Result<&'a str> {
-        self.name(field)?.ok_or_else(|| missing(self.name, field))
+        self.name(field)?.ok_or_else(|| self.missing(field))
     }
 
     /// An integer from `min` to `max`, also as text.
@@ -138,8 +153,17 @@ impl<'a> Fields<'a> {
     /// 400 that names the field.
     pub fn int(&mut self, field: &'a str, min: i64, max: i64) -> Result<Option<i64>> {
         let Some(value) = self.value(field).filter(|v| !v.is_null()) else { return Ok(None) };
-        let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-        let number = number.ok_or_else(|| invalid(field, value, "is not of type 'integer'"))?;
+        let pattern = if min < 0 { "^-?[0-9]+$" } else { "^[0-9]*$" };
+        let number = match value {
+            Value::String(s) => s
+                .parse()
+                .ok()
+                .filter(|n| min < 0 || *n >= 0)
+                .ok_or_else(|| invalid(field, value, &format!("does not match '{pattern}'")))?,
+            other => {
+                other.as_i64().ok_or_else(|| invalid(field, value, "is not of type 'integer', 'string'"))?
+            }
+        };
         if number < min {
             return Err(invalid(field, value, &format!("is less than the minimum of {min}")));
         }
@@ -147,6 +171,14 @@ impl<'a> Fields<'a> {
             return Err(invalid(field, value, &format!("is greater than the maximum of {max}")));
         }
         Ok(Some(number))
+    }
+
+    /// A required integer from `min` to `max`, also as text.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub fn required_int(&mut self, field: &'a str, min: i64, max: i64) -> Result<i64> {
+        self.int(field, min, max)?.ok_or_else(|| self.missing(field))
     }
 
     /// A boolean, also as the words that Nova takes.
@@ -163,13 +195,6 @@ impl<'a> Fields<'a> {
             _ => Err(invalid(field, value, "is not one of [True, 'True', 'TRUE', …, False, 'False', …]")),
         }
     }
-}
-
-/// Nova's 400 for an absent field.
-pub fn missing(object: &str, field: &str) -> Error {
-    Error::bad_request(format!(
-        "Invalid input for field/attribute {object}. '{field}' is a required property"
-    ))
 }
 
 /// Key-value pairs with keys of 1–255 and values of at most 255 characters.

@@ -1,6 +1,9 @@
 //! A flavor as it travels.
 
+use std::collections::BTreeMap;
+
 use pileus_http::{Base, Version};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::mv;
@@ -49,16 +52,28 @@ pub fn whole(flavor: &Flavor, base: &Base, v: Version) -> Value {
 }
 
 /// The form inside a server, since 2.47.
-pub fn embedded(flavor: &Flavor) -> Value {
-    json!({
-        "original_name": flavor.name,
-        "vcpus": flavor.vcpus,
-        "ram": flavor.ram_mib,
-        "disk": flavor.disk_gib,
-        "ephemeral": flavor.ephemeral_gib,
-        "swap": flavor.swap_mib,
-        "extra_specs": flavor.extra_specs,
-    })
+#[derive(Serialize)]
+pub struct Embedded<'a> {
+    original_name: &'a str,
+    vcpus: u32,
+    ram: u64,
+    disk: u64,
+    ephemeral: u64,
+    swap: u64,
+    extra_specs: &'a BTreeMap<String, String>,
+}
+
+/// `flavor` as it stands in a server.
+pub fn embedded(flavor: &Flavor) -> Embedded<'_> {
+    Embedded {
+        original_name: &flavor.name,
+        vcpus: flavor.vcpus,
+        ram: flavor.ram_mib,
+        disk: flavor.disk_gib,
+        ephemeral: flavor.ephemeral_gib,
+        swap: flavor.swap_mib,
+        extra_specs: &flavor.extra_specs,
+    }
 }
 
 /// Adds the fields of `more` to `view`.

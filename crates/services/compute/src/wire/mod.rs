@@ -28,6 +28,8 @@ pub mod mv {
     pub const FLAVOR_DESCRIPTION: Version = Version(2, 55);
     /// Hypervisors and services are known by UUID.
     pub const UUID_IDS: Version = Version(2, 53);
+    /// `key_name` on rebuild.
+    pub const KEY_ON_REBUILD: Version = Version(2, 54);
     /// Tags when a server is made.
     pub const TAGS_ON_CREATE: Version = Version(2, 52);
     /// The flavor stands whole in a server.
@@ -44,6 +46,8 @@ pub mod mv {
     pub const DESCRIPTION: Version = Version(2, 19);
     /// `host_status`.
     pub const HOST_STATUS: Version = Version(2, 16);
+    /// `forced_down` of a service.
+    pub const FORCED_DOWN: Version = Version(2, 11);
     /// Keypairs of other users, for administrators.
     pub const KEYPAIR_USER: Version = Version(2, 10);
     /// `locked`.
