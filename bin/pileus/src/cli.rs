@@ -101,6 +101,19 @@ pub enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// Write everything this cloud keeps into one file, while it runs
+    #[command(
+        after_help = "Examples:\n  pileus backup cloud.tar\n  pileus backup --without-disks - | ssh other 'cat > cloud.tar'"
+    )]
+    Backup(BackupArgs),
+    /// Make a new state directory of a backup
+    #[command(
+        after_help = "Example:\n  pileus --state-dir /srv/cloud restore cloud.tar && pileus --state-dir /srv/cloud up"
+    )]
+    Restore {
+        /// The backup; `-` for standard input
+        file: PathBuf,
+    },
     /// Write a tempest.conf for this cloud
     TempestConf(TempestArgs),
     /// Print a completion script
@@ -134,6 +147,16 @@ pub struct DownArgs {
     /// Servers, networks and the whole state: everything is lost
     #[arg(long)]
     pub purge: bool,
+}
+
+/// `pileus backup`
+#[derive(Args)]
+pub struct BackupArgs {
+    /// Leave servers' disks out: they start from their images after a restore
+    #[arg(long)]
+    pub without_disks: bool,
+    /// Where to write; `-` for standard output. It holds every secret of the cloud
+    pub file: PathBuf,
 }
 
 /// `pileus ssh`

@@ -70,6 +70,7 @@ pub fn service(parts: Arc<Parts>) -> Service {
         .get("/jobs", OWNER, jobs)
         .post("/jobs/{id}/resume", OWNER, resume)
         .post("/stop", OWNER, stop)
+        .post("/backup", OWNER, crate::backup::serve)
         .get("/servers/{server}", OWNER, server)
         .post("/servers/{server}/dial/{port}", OWNER, dial)
         .post("/servers/{server}/console", OWNER, console)
@@ -85,7 +86,8 @@ pub fn root(parts: Arc<Parts>) -> Service {
         .build()
 }
 
-type Asked = Call<Arc<Parts>>;
+/// A request on the control socket.
+pub type Asked = Call<Arc<Parts>>;
 
 async fn ready(call: Asked) -> Result<Reply> {
     call.state.store.read(|rd| rd.counter("schema", &"".into())).await?;
@@ -219,6 +221,23 @@ pub async fn ask(state_dir: &Path, method: &str, path: &str, body: &Value) -> an
         bail!("{}", value["error"]["message"].as_str().unwrap_or("the daemon refused"));
     }
     Ok(value)
+}
+
+/// One request to the daemon; its answer's body, to be read as it comes.
+pub async fn download(state_dir: &Path, path: &str, body: &Value) -> anyhow::Result<hyper::body::Incoming> {
+    let mut sender = connect(state_dir).await?;
+    let request = Request::builder()
+        .method("POST")
+        .uri(path)
+        .header(header::HOST, "pileus")
+        .body(Full::new(bytes::Bytes::from(body.to_string())))?;
+    let answer = sender.send_request(request).await.context("the daemon broke off")?;
+    if answer.status().is_success() {
+        return Ok(answer.into_body());
+    }
+    let bytes = answer.into_body().collect().await?.to_bytes();
+    let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    bail!("{}", value["error"]["message"].as_str().unwrap_or("the daemon refused"))
 }
 
 /// A byte stream through the daemon.

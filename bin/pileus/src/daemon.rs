@@ -84,6 +84,9 @@ impl Daemon {
         let (agent, metadata) = agent(state, &config, simulate).await?;
         let host: Arc<dyn Host> = agent;
         let facts = host.facts().await.map_err(told)?;
+        if facts.accelerator == "none" && !simulate {
+            tracing::warn!(reason = facts.accelerator_reason, "servers can't be started");
+        }
         if facts.accelerator == "tcg" {
             tracing::warn!(
                 reason = facts.accelerator_reason,

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod cli;
 mod clouds;
 mod config;
@@ -14,6 +15,8 @@ mod env;
 mod image;
 mod logging;
 mod notify;
+mod progress;
+mod restore;
 mod ssh;
 mod state;
 mod status;
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         Command::Dial => dial::run(&state_dir),
         Command::Netns { server, command } => return finish(dial::netns(&state_dir, &server, &command)),
         Command::Image { command } => image::run(&state_dir, &command),
+        Command::Backup(args) => backup::run(&state_dir, &args),
+        Command::Restore { file } => restore::run(&state_dir, &file),
         Command::TempestConf(args) => tempest::run(&state_dir, &args),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pileus", &mut std::io::stdout());

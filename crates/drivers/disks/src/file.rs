@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
+    io::Read,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Command,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use pileus_base::{Error, Result, ids::ServerId};
+use sha2::{Digest, Sha512};
 use tokio::sync::Mutex;
 
 use crate::{Base, BoxFuture, DiskFile, DiskSpec, Disks, ImageInfo, Source, inspect};
@@ -71,6 +73,7 @@ impl File {
         blocking(move || {
             let draft = target.with_extension("draft");
             remove_file(&draft)?;
+            verify(&base)?;
             match base.format.as_str() {
                 "vmdk" | "vdi" | "vhd" | "vhdx" => {
                     let from = if base.format == "vhd" { "vpc" } else { &base.format };
@@ -139,6 +142,30 @@ impl File {
         })
         .await
     }
+}
+
+/// An image's first use here: its data must be what was uploaded.
+fn verify(base: &Base) -> Result<()> {
+    // A SHA-512 in hex; what names the content in another way can't be checked.
+    if base.checksum.len() != 128 {
+        return Ok(());
+    }
+    let mut file = fs::File::open(&base.path).map_err(|e| failed("open", &base.path, e))?;
+    let (mut hash, mut buffer) = (Sha512::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer).map_err(|e| failed("read", &base.path, e))? {
+            0 => break,
+            n => hash.update(&buffer[..n]),
+        }
+    }
+    let found: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    if found == base.checksum {
+        return Ok(());
+    }
+    Err(Error::unavailable(format!(
+        "The image {} is damaged: its data does not match its checksum.",
+        base.id
+    )))
 }
 
 fn failed(what: &str, path: &Path, e: std::io::Error) -> Error {

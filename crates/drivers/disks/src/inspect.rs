@@ -80,7 +80,7 @@ fn qemu_img_info(path: &Path, format: &str) -> Result<Value> {
         .args(["info", "--output=json", "-f", format, "--"])
         .arg(path)
         .env_clear()
-        .env("PATH", "/usr/bin:/bin");
+        .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
     // SAFETY: setrlimit is async-signal-safe and is given values made before the fork.
     unsafe {
         command.pre_exec(|| {

@@ -81,8 +81,22 @@ impl HttpBody for Body {
     }
 }
 
-/// An incoming body, read piece by piece.
+/// How long the rest of a body that nobody wants is read, so that its sender hears the answer.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// An incoming body, read piece by piece. What is not read is read and thrown away, within a bound: a client
+/// that is cut off while it sends does not see why.
 pub struct Chunks(Option<Incoming>);
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        let Some(mut body) = self.0.take().filter(|b| !b.is_end_stream()) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let rest = async move { while let Some(Ok(_)) = body.frame().await {} };
+            runtime.spawn(tokio::time::timeout(LINGER, rest));
+        }
+    }
+}
 
 impl Chunks {
     pub(crate) fn new(body: Incoming) -> Self {
@@ -101,7 +115,10 @@ impl Chunks {
         loop {
             let late = |_| Error::bad_request("The request body did not arrive in time.");
             let frame = match tokio::time::timeout(PAUSE_MAX, body.frame()).await.map_err(late)? {
-                None => return Ok(None),
+                None => {
+                    self.0 = None;
+                    return Ok(None);
+                }
                 Some(f) => f.map_err(|e| Error::bad_request("The request body broke off.").caused_by(e))?,
             };
             if let Ok(data) = frame.into_data() {

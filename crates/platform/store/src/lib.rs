@@ -108,6 +108,19 @@ impl Store {
         }
     }
 
+    /// Writes a copy of the store, as it is at one moment, to a new file.
+    ///
+    /// # Errors
+    /// 501 on PostgreSQL, which has tools of its own; 500 where the file can't be written.
+    pub async fn copy_to(&self, path: PathBuf) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(e) => e.clone().copy_to(path).await,
+            Engine::Postgres(_) => Err(Error::not_implemented(
+                "the store is PostgreSQL's: back it up with pg_dump, and the state directory by itself",
+            )),
+        }
+    }
+
     /// Nudges after every commit that touched a resource of `kinds`.
     pub fn watch(&self, kinds: &[&'static str]) -> Watch {
         self.watchers.add(kinds)

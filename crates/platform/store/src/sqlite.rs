@@ -111,6 +111,19 @@ impl Sqlite {
         });
         work.await.map_err(|e| Error::wrap("a read of the store was cut off", e))?
     }
+
+    /// A copy of the database as it is at one moment, without stopping writers.
+    pub(crate) async fn copy_to(self: Arc<Self>, to: PathBuf) -> Result<()> {
+        let copied = tokio::task::spawn_blocking(move || {
+            let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let text = to.to_str().ok_or_else(|| Error::bad_request("the path is no text"))?;
+            connection
+                .execute("VACUUM INTO ?1", [text])
+                .map_err(|e| failed(format!("failed to copy the store to `{}`", to.display()), e))?;
+            Ok(())
+        });
+        copied.await.map_err(|e| Error::wrap("failed to copy the store", e))?
+    }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {

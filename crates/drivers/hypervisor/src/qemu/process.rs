@@ -108,7 +108,11 @@ pub fn spawn(program: &str, arguments: &[String], place: &Place<'_>, taps: &[Own
     let cgroups: Vec<File> =
         place.cgroups.iter().filter_map(|p| std::fs::OpenOptions::new().write(true).open(p).ok()).collect();
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(place.dir).env_clear().env("PATH", "/usr/bin:/bin");
+    command
+        .args(arguments)
+        .current_dir(place.dir)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let fds: Vec<i32> = taps.iter().map(AsRawFd::as_raw_fd).collect();
     let joins: Vec<i32> = cgroups.iter().map(AsRawFd::as_raw_fd).collect();
