@@ -15,4 +15,3 @@ mod metadata;
 mod rebuild;
 mod servers;
 mod services;
-mod speed;
