@@ -175,20 +175,6 @@ fn groups(values: &[Value]) -> Result<Vec<pileus_base::ids::SecurityGroupId>> {
     values.iter().map(one).collect()
 }
 
-/// A name that guests and the network's DNS can take.
-fn host_name(name: String) -> Result<String> {
-    let label = |l: &str| {
-        (1..=63).contains(&l.len())
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    if name.is_empty() || name.strip_suffix('.').unwrap_or(&name).split('.').all(label) {
-        return Ok(name);
-    }
-    Err(invalid("dns_name", format!("'{name}' not a valid PQDN or FQDN")))
-}
-
 /// The attributes of a port that may be changed, each where given.
 #[derive(Clone, Default)]
 struct Changes {
@@ -226,7 +212,7 @@ impl Changes {
             port_security: a.flag("port_security_enabled")?,
             pairs: a.list("allowed_address_pairs")?.map(pairs).transpose()?,
             options: a.list("extra_dhcp_opts")?.map(dhcp_options).transpose()?,
-            dns_name: text(a.text("dns_name", 255)?).map(host_name).transpose()?,
+            dns_name: text(a.text("dns_name", 255)?),
             vnic_type: text(a.text("binding:vnic_type", 255)?),
             mac: a
                 .value("mac_address")
@@ -250,12 +236,6 @@ impl Changes {
         }
         if changes.vnic_type.as_deref().is_some_and(|t| t != "normal") {
             return Err(Error::not_implemented("Only ports of vnic_type normal are built."));
-        }
-        if changes.port_security == Some(false) && changes.groups.as_ref().is_some_and(|g| !g.is_empty()) {
-            return Err(Error::conflict(
-                "Port security must be enabled on the port in order to have a security group.",
-            )
-            .code("PortSecurityAndIPRequiredForSecurityGroups"));
         }
         Ok(changes)
     }
@@ -333,7 +313,6 @@ pub async fn update(mut call: Call) -> Result<Reply> {
                 ("fixed_ips:ip_address", c.fixed_ips.iter().flatten().filter_map(|f| f.ip).any(new)),
                 ("port_security_enabled", c.port_security.is_some()),
                 ("allowed_address_pairs", c.pairs.as_ref().is_some_and(|l| !l.is_empty())),
-                ("device_owner", c.device_owner.as_ref().is_some_and(|o| o.starts_with("network:"))),
             ];
             ports::only_owners(&network, &ctx2, &used)?;
             if let Some(mac) = c.mac {

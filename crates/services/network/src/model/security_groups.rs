@@ -93,6 +93,7 @@ impl Resource for SecurityGroup {
     fn indexes(&self, ix: &mut Indexes) {
         ix.text("name", &self.name);
         self.rules.iter().for_each(|r| ix.add("rule", r.id));
+        self.rules.iter().filter_map(|r| r.remote_group_id).for_each(|g| ix.add("remote_group", g));
     }
     fn unique(&self, unique: &mut Unique) {
         if self.name == "default" {

@@ -131,6 +131,18 @@ pub fn delete(tx: &mut Tx<'_>, ctx: &Ctx, id: SecurityGroupId) -> Result<()> {
     if tx.count::<Port>(&Scope::All, &Query::by("security_group", id))? > 0 {
         return Err(Error::conflict(format!("Security Group {id} in use.")).code("SecurityGroupInUse"));
     }
+    // Rules of other groups that let its members in say nothing any more.
+    for mut other in tx.list::<SecurityGroup>(&Scope::All, &Query::by("remote_group", id))? {
+        if other.id == id {
+            continue;
+        }
+        let before = other.rules.len();
+        other.rules.retain(|r| r.remote_group_id != Some(id));
+        let gone = i64::try_from(before - other.rules.len()).unwrap_or(i64::MAX);
+        other.standard.touch();
+        tx.put(&other)?;
+        quotas::give(tx, &other.project_id, "security_group_rule", gone)?;
+    }
     quotas::give(tx, &group.project_id, "security_group", 1)?;
     let rules = i64::try_from(group.rules.len()).unwrap_or(i64::MAX);
     quotas::give(tx, &group.project_id, "security_group_rule", rules)?;
