@@ -4,9 +4,12 @@ use pileus_base::{
     Ctx, Error, Result, Scope,
     ids::{ImageId, ProjectId},
 };
-use pileus_store::{Query, Read, Resource, Stored};
+use pileus_store::{Query, Read, Resource, Stored, Tx};
 
-use crate::model::{Image, Visibility};
+use crate::{
+    model::{Image, Visibility},
+    transfers, usage,
+};
 
 /// Whether `project` may use the image.
 pub fn visible_to(image: &Image, ctx: &Ctx) -> bool {
@@ -48,4 +51,42 @@ pub fn find(rd: &mut Read<'_>, ctx: &Ctx, name_or_id: &str) -> Result<Stored<Ima
         (Some(_), _) => Err(Error::conflict(format!("Multiple images are named {name_or_id}."))),
         (None, _) => Err(Image::not_found(name_or_id)),
     }
+}
+
+/// Changes an image; what it takes follows its size and its owner.
+///
+/// # Errors
+/// 404 where it is gone; those of `f`.
+pub(crate) fn update(
+    tx: &mut Tx<'_>,
+    id: ImageId,
+    f: impl FnOnce(&mut Image) -> Result<()>,
+) -> Result<Stored<Image>> {
+    let mut image = tx.get::<Image>(&Scope::All, id)?;
+    let (owner, size) = (image.owner.clone(), image.size.unwrap_or(0));
+    f(&mut image)?;
+    tx.put(&image)?;
+    let now = image.size.unwrap_or(0);
+    if owner != image.owner || size != now {
+        usage::charge(tx, owner.as_ref(), -usage::signed(size))?;
+        usage::charge(tx, image.owner.as_ref(), usage::signed(now))?;
+    }
+    image.revision += 1;
+    Ok(image)
+}
+
+/// Removes an image that isn't protected, and ends whatever brings its data. Its files go afterwards: see
+/// [`Images::clear`](crate::Images::clear).
+///
+/// # Errors
+/// 403 where it is protected, 404 where it is gone.
+pub fn delete(tx: &mut Tx<'_>, id: ImageId) -> Result<()> {
+    let image = tx.get::<Image>(&Scope::All, id)?;
+    if image.protected {
+        return Err(Error::forbidden(format!("Image {id} is protected and cannot be deleted.")));
+    }
+    pileus_jobs::cancel(tx, crate::import::subject(id))?;
+    transfers::close(tx, id)?;
+    usage::charge(tx, image.owner.as_ref(), -usage::signed(image.size.unwrap_or(0)))?;
+    tx.delete::<Image>(id).map(drop)
 }

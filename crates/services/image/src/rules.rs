@@ -22,5 +22,6 @@ rules! {
     MODIFY_MEMBER = member "modify_member";
     DELETE_MEMBER = member "delete_member";
     SCHEMAS = authenticated "schemas";
+    TASKS = admin "tasks_api_access";
     STORES = reader "stores_info";
 }

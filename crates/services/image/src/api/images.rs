@@ -1,16 +1,15 @@
 //! Images: list, create, show, delete, tags, activation.
 
-use std::collections::BTreeMap;
-
 use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
-use pileus_http::{Listing, Reply, header};
+use pileus_http::{HeaderName, Listing, Reply, header};
 use pileus_store::{Query, Stored, taken};
 use serde_json::{Value, json};
 
 use super::{Call, view};
 use crate::{
-    images,
+    images, import,
     model::{Image, Status, Visibility},
+    transfers::Transfer,
 };
 
 const PAGE_MAX: usize = 1000;
@@ -44,7 +43,7 @@ pub(super) async fn change(
 ) -> Result<Stored<Image>> {
     let id = owned(call).await?.id;
     let write = call.state.store.write(move |tx| {
-        tx.update::<Image>(&Scope::All, id, |image| {
+        images::update(tx, id, |image| {
             f(image)?;
             image.updated_at = Time::now();
             Ok(())
@@ -71,12 +70,17 @@ pub async fn list(call: Call) -> Result<Reply> {
     let listing =
         Listing { limit: Some(if q.has("limit") { listing.limit.unwrap_or(PAGE) } else { PAGE }), ..listing };
     let filters = Filters::parse(&call)?;
-    let all = call.state.store.read(|rd| rd.list::<Image>(&Scope::All, &Query::all())).await?;
+    let read = call.state.store.read(|rd| {
+        let transfers = rd.list::<Transfer>(&Scope::All, &Query::all())?;
+        Ok((rd.list::<Image>(&Scope::All, &Query::all())?, transfers))
+    });
+    let (all, transfers) = read.await?;
     let kept = all.iter().filter(|i| filters.keeps(i, &call));
     // Sorted by the full time, shown by the second.
     let keyed: Vec<Value> = kept
         .map(|i| {
             let mut v = view::view(i);
+            view::add_transfer(&mut v, transfers.iter().find(|t| t.image == i.id).map(|t| &t.value));
             v["created_at"] = json!(i.created_at.0);
             v["updated_at"] = json!(i.updated_at.0);
             v
@@ -103,7 +107,7 @@ fn page_last(body: &Value) -> Option<String> {
     Some(body["images"].as_array()?.last()?["id"].as_str()?.to_owned())
 }
 
-fn strip_marker(query: &str) -> String {
+pub(super) fn strip_marker(query: &str) -> String {
     query.split('&').filter(|p| !p.starts_with("marker=")).collect::<Vec<_>>().join("&")
 }
 
@@ -267,30 +271,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
             ))
         })?,
     };
-    let now = Time::now();
-    let mut image = Image {
-        id,
-        name: None,
-        owner: Some(call.ctx.project_id()?.clone()),
-        status: Status::Queued,
-        visibility: Visibility::Shared,
-        disk_format: None,
-        container_format: None,
-        size: None,
-        virtual_size: None,
-        checksum: None,
-        os_hash_algo: None,
-        os_hash_value: None,
-        min_disk_gib: 0,
-        min_ram_mib: 0,
-        protected: false,
-        hidden: false,
-        tags: Vec::new(),
-        properties: BTreeMap::new(),
-        members: Vec::new(),
-        created_at: now,
-        updated_at: now,
-    };
+    let mut image = Image::new(id, Some(call.ctx.project_id()?.clone()), Time::now());
     for (name, value) in fields.iter().filter(|(n, _)| *n != "id") {
         view::set(&mut image, name, value)?;
     }
@@ -304,7 +285,10 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     });
     write.await?;
     let location = call.base.url(&format!("/v2/images/{id}"));
-    Ok(Reply::json(201, &view::view(&image))?.header(header::LOCATION, location))
+    Ok(Reply::json(201, &view::view(&image))?
+        .header(header::LOCATION, location)
+        .header(HeaderName::from_static("openstack-image-import-methods"), import::METHODS.join(","))
+        .header(HeaderName::from_static("openstack-image-store-ids"), import::STORE))
 }
 
 /// What only administrators may ask for.
@@ -322,25 +306,15 @@ pub(super) fn check(call: &Call, image: &Image) -> Result<()> {
 
 /// `GET /v2/images/{id}`
 pub async fn show(call: Call) -> Result<Reply> {
-    Reply::ok(&view::view(&*named(&call).await?))
+    let image = named(&call).await?;
+    view::reply(&call, 200, &image).await
 }
 
 /// `DELETE /v2/images/{id}`: the row first; the data goes with it, and the sweep takes what a crash leaves.
 pub async fn delete(call: Call) -> Result<Reply> {
     let id = owned(&call).await?.id;
-    let write = call.state.store.write(move |tx| {
-        if tx.get::<Image>(&Scope::All, id)?.protected {
-            return Err(Error::forbidden(format!("Image {id} is protected and cannot be deleted.")));
-        }
-        tx.delete::<Image>(id).map(drop)
-    });
-    write.await?;
-    match tokio::fs::remove_file(call.state.path(id)).await {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(image_id = %id, error = %e, "an image's data was not removed; the sweep will");
-        }
-        _ => {}
-    }
+    call.state.store.write(move |tx| images::delete(tx, id)).await?;
+    call.state.clear(id).await;
     Ok(Reply::no_content())
 }
 

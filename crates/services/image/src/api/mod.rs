@@ -2,15 +2,17 @@
 
 mod data;
 mod images;
+mod imports;
 mod members;
 mod patch;
+mod tasks;
 mod view;
 
 use std::sync::Arc;
 
 use pileus_base::{Error, Kind, Result};
 use pileus_http::{Family, Fault, Reply, Routes, Service, public_message, status_of};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{Images, rules as r};
 
@@ -70,22 +72,18 @@ pub fn routes(images: Arc<Images>) -> Service {
         .get("/v2/schemas/images", r::SCHEMAS, |_| async { Reply::ok(&view::list_schema()) })
         .get("/v2/schemas/member", r::SCHEMAS, |_| async { Reply::ok(&members::schema()) })
         .get("/v2/schemas/members", r::SCHEMAS, |_| async { Reply::ok(&members::list_schema()) })
-        .get("/v2/info/import", r::STORES, |_| async { Reply::ok(&import_info()) })
-        .get("/v2/info/stores", r::STORES, |_| async {
-            Reply::ok(&json!({"stores": [{"id": "file", "default": "true"}]}))
-        })
-        .post("/v2/images/{id}/import", r::MODIFY_IMAGE, unbuilt)
-        .put("/v2/images/{id}/stage", r::UPLOAD_IMAGE, unbuilt)
+        .get("/v2/schemas/task", r::SCHEMAS, |_| async { Reply::ok(&tasks::schema()) })
+        .get("/v2/schemas/tasks", r::SCHEMAS, |_| async { Reply::ok(&tasks::list_schema()) })
+        .get("/v2/info/import", r::STORES, |_| async { Reply::ok(&imports::methods()) })
+        .get("/v2/info/stores", r::STORES, |_| async { Reply::ok(&imports::stores()) })
+        .put("/v2/images/{id}/stage", r::UPLOAD_IMAGE, data::stage)
+        .post("/v2/images/{id}/import", r::MODIFY_IMAGE, imports::import)
+        .get("/v2/images/{id}/tasks", r::GET_IMAGE, tasks::of_image)
+        .get("/v2/tasks", r::TASKS, tasks::list)
+        .post("/v2/tasks", r::TASKS, tasks::create)
+        .get("/v2/tasks/{id}", r::TASKS, tasks::show)
+        .delete("/v2/tasks/{id}", r::TASKS, tasks::delete)
         .build()
-}
-
-/// The import methods that are there: none as yet.
-fn import_info() -> Value {
-    json!({"import-methods": {"description": "Import methods available.", "type": "array", "value": []}})
-}
-
-async fn unbuilt(_: Call) -> Result<Reply> {
-    Err(Error::not_implemented("Importing images is not built yet: upload them."))
 }
 
 async fn versions(call: Call) -> Result<Reply> {

@@ -5,4 +5,7 @@
 mod access;
 mod bench;
 mod data;
+mod import;
+mod limits;
 mod patch;
+mod site;
