@@ -157,6 +157,16 @@ impl Image {
             updated_at: now,
         }
     }
+    /// Shares it with these projects and no others; what a member said before stays.
+    pub fn share_with(&mut self, projects: &[ProjectId], now: Time) {
+        self.members.retain(|m| projects.contains(&m.project_id));
+        for project in projects {
+            if !self.members.iter().any(|m| m.project_id == *project) {
+                let (project_id, status) = (project.clone(), "pending".to_owned());
+                self.members.push(Member { project_id, status, created_at: now, updated_at: now });
+            }
+        }
+    }
     /// Whether servers may be made of it.
     pub fn is_active(&self) -> bool {
         self.status == Status::Active

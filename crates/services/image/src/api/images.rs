@@ -2,7 +2,7 @@
 
 use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
 use pileus_http::{HeaderName, Listing, Reply, header};
-use pileus_store::{Query, Stored, taken};
+use pileus_store::{Query, Stored};
 use serde_json::{Value, json};
 
 use super::{Call, view};
@@ -263,45 +263,14 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     let fields = body
         .as_object()
         .ok_or_else(|| Error::bad_request("Provided object does not match schema 'image'"))?;
-    let id = match fields.get("id") {
-        None => ImageId::new(),
-        Some(v) => v.as_str().and_then(|t| t.parse().ok()).ok_or_else(|| {
-            Error::bad_request(format!(
-                "Provided object does not match schema 'image': {v} does not match a UUID"
-            ))
-        })?,
-    };
-    let mut image = Image::new(id, Some(call.ctx.project_id()?.clone()), Time::now());
-    for (name, value) in fields.iter().filter(|(n, _)| *n != "id") {
-        view::set(&mut image, name, value)?;
-    }
-    check(&call, &image)?;
-    let made = image.clone();
-    let write = call.state.store.write(move |tx| {
-        tx.insert(&made).map_err(|e| match taken(&e) {
-            Some(_) => Error::conflict(format!("Image ID {} already exists!", made.id)),
-            None => e,
-        })
-    });
-    write.await?;
+    let (ctx, fields) = (call.ctx.clone(), fields.clone());
+    let image = call.state.store.write(move |tx| images::create(tx, &ctx, &fields)).await?;
+    let id = image.id;
     let location = call.base.url(&format!("/v2/images/{id}"));
     Ok(Reply::json(201, &view::view(&image))?
         .header(header::LOCATION, location)
         .header(HeaderName::from_static("openstack-image-import-methods"), import::METHODS.join(","))
         .header(HeaderName::from_static("openstack-image-store-ids"), import::STORE))
-}
-
-/// What only administrators may ask for.
-pub(super) fn check(call: &Call, image: &Image) -> Result<()> {
-    let admin = call.ctx.is_admin();
-    if image.visibility == Visibility::Public && !admin {
-        return Err(Error::forbidden("You are not authorized to complete publicize_image action."));
-    }
-    let own = call.ctx.caller.project.as_ref().map(|p| &p.id);
-    if image.owner.as_ref() != own && !admin {
-        return Err(Error::forbidden("You are not permitted to create images owned by another project."));
-    }
-    Ok(())
 }
 
 /// `GET /v2/images/{id}`

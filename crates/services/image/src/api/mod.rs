@@ -8,6 +8,8 @@ mod patch;
 mod tasks;
 mod view;
 
+pub use view::{set, view};
+
 use std::sync::Arc;
 
 use pileus_base::{Error, Kind, Result};

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use pileus_base::{Error, Kind, Result, Scope, Time, ids::ImageId};
+use pileus_base::{Error, Kind, Result, Scope, Time};
 use pileus_http::{Listing, Reply};
 use pileus_store::Query;
 use serde_json::{Value, json};
 
-use super::{Call, images, view as image_view};
+use super::{Call, images as shown};
 use crate::{
+    images,
     import::{self, NewImport, Task, TaskId, TaskStatus},
-    model::Image,
 };
 
 const PAGE_MAX: usize = 1000;
@@ -47,7 +47,7 @@ fn view(task: &Task) -> Value {
 
 /// `GET /v2/images/{id}/tasks`
 pub async fn of_image(call: Call) -> Result<Reply> {
-    let id = images::named(&call).await?.id;
+    let id = shown::named(&call).await?.id;
     let read = call.state.store.read(move |rd| rd.list::<Task>(&Scope::All, &Query::by("image", id)));
     let mut tasks = read.await?;
     tasks.sort_by_key(|t| (t.created_at, t.id));
@@ -94,7 +94,7 @@ pub async fn list(call: Call) -> Result<Reply> {
         }
     }
     let last = page.last().and_then(|t| t["id"].as_str()).map(str::to_owned);
-    let first = match call.uri.query().map(images::strip_marker) {
+    let first = match call.uri.query().map(shown::strip_marker) {
         Some(query) if !query.is_empty() => format!("/v2/tasks?{query}"),
         _ => "/v2/tasks".to_owned(),
     };
@@ -146,15 +146,10 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     let properties = input.get("image_properties").and_then(Value::as_object);
     let properties =
         properties.ok_or_else(|| Error::bad_request("Input does not contain 'image_properties' field"))?;
-    let mut image = Image::new(ImageId::new(), Some(call.ctx.project_id()?.clone()), Time::now());
-    for (name, value) in properties {
-        image_view::set(&mut image, name, value)?;
-    }
-    images::check(&call, &image)?;
-    let new = NewImport { image: image.id, request: input.clone(), uri: Some(uri), kind: "import" };
-    let ctx = call.ctx.clone();
+    let (ctx, input, properties) = (call.ctx.clone(), input.clone(), properties.clone());
     let write = call.state.store.write(move |tx| {
-        tx.insert(&image)?;
+        let image = images::create(tx, &ctx, &properties)?.id;
+        let new = NewImport { image, request: input.clone(), uri: Some(uri.clone()), kind: "import" };
         let id = import::begin(tx, &ctx, &new)?;
         Ok(tx.get::<Task>(&Scope::All, id)?.value)
     });
