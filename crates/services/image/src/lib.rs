@@ -12,6 +12,7 @@
 mod api;
 pub mod images;
 pub mod import;
+mod metadefs;
 mod model;
 mod rules;
 mod tasks;

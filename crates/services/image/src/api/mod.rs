@@ -4,6 +4,7 @@ mod data;
 mod images;
 mod imports;
 mod members;
+mod metadefs;
 mod patch;
 mod tasks;
 mod view;
@@ -50,7 +51,7 @@ pub(crate) type Call = pileus_http::Call<Arc<Images>>;
 
 /// The table.
 pub fn routes(images: Arc<Images>) -> Service {
-    Routes::new(&FAMILY, images)
+    let routes = Routes::new(&FAMILY, images)
         .get("/", r::VERSIONS, versions)
         .get("/versions", r::VERSIONS, versions)
         .get("/v2", r::VERSIONS, versions)
@@ -84,8 +85,8 @@ pub fn routes(images: Arc<Images>) -> Service {
         .get("/v2/tasks", r::TASKS, tasks::list)
         .post("/v2/tasks", r::TASKS, tasks::create)
         .get("/v2/tasks/{id}", r::TASKS, tasks::show)
-        .delete("/v2/tasks/{id}", r::TASKS, tasks::delete)
-        .build()
+        .delete("/v2/tasks/{id}", r::TASKS, tasks::delete);
+    metadefs::routes(routes).build()
 }
 
 async fn versions(call: Call) -> Result<Reply> {

@@ -7,5 +7,6 @@ mod bench;
 mod data;
 mod import;
 mod limits;
+mod metadefs;
 mod patch;
 mod site;
