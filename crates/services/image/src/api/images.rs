@@ -1,6 +1,6 @@
 //! Images: list, create, show, delete, tags, activation.
 
-use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
+use pileus_base::{Error, Kind, Result, Scope, Time, ids::ImageId};
 use pileus_http::{HeaderName, Listing, Reply, header};
 use pileus_store::{Query, Stored};
 use serde_json::{Value, json};
@@ -65,6 +65,9 @@ pub async fn list(call: Call) -> Result<Reply> {
         "updated_at",
         "owner",
     ];
+    if call.uri.path().ends_with('/') {
+        return Err(no_id());
+    }
     let q = &call.query;
     let listing = Listing::parse(q, &KEYS, ("created_at", true), PAGE_MAX)?;
     let listing =
@@ -101,6 +104,21 @@ pub async fn list(call: Call) -> Result<Reply> {
         body["next"] = json!(format!("/v2/images?{}", q.with("marker", &last)));
     }
     Reply::ok(&body)
+}
+
+/// `/v2/images/` is no collection to Glance, but an image without an id.
+fn no_id() -> Error {
+    Error::not_found("No image found with ID ")
+}
+
+/// `DELETE /v2/images`
+pub async fn delete_nothing(call: Call) -> Result<Reply> {
+    match call.uri.path().ends_with('/') {
+        true => Err(no_id()),
+        false => {
+            Err(Error::new(Kind::MethodNotAllowed, "The method specified is not allowed for this resource."))
+        }
+    }
 }
 
 fn page_last(body: &Value) -> Option<String> {

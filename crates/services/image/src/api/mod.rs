@@ -57,6 +57,7 @@ pub fn routes(images: Arc<Images>) -> Service {
         .get("/v2", r::VERSIONS, versions)
         .get("/v2/images", r::GET_IMAGES, images::list)
         .post("/v2/images", r::ADD_IMAGE, images::create)
+        .delete("/v2/images", r::DELETE_IMAGE, images::delete_nothing)
         .get("/v2/images/{id}", r::GET_IMAGE, images::show)
         .patch("/v2/images/{id}", r::MODIFY_IMAGE, patch::patch)
         .delete("/v2/images/{id}", r::DELETE_IMAGE, images::delete)
