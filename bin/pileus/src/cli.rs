@@ -184,6 +184,28 @@ pub enum ImageCommand {
         #[arg(long, default_value = "target/guest/guest.qcow2", value_name = "FILE")]
         output: PathBuf,
     },
+    /// Fetch an image, or read it from a file, and make it a public image of this cloud
+    #[command(
+        after_help = "Example:\n  pileus image pull --sha256 3f2a… https://example.org/debian-12.qcow2"
+    )]
+    Pull(PullArgs),
+}
+
+/// `pileus image pull`
+#[derive(Args)]
+pub struct PullArgs {
+    /// An http or https address, or a file
+    #[arg(value_name = "URL|FILE")]
+    pub source: String,
+    /// The image's name [default: the file's, without its ending]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// qcow2, raw, vmdk, … [default: what the content looks like]
+    #[arg(long, value_name = "FORMAT")]
+    pub disk_format: Option<String>,
+    /// What the content's SHA-256 must be; nothing is made of any other content
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<String>,
 }
 
 /// `pileus tempest-conf`

@@ -102,11 +102,17 @@ impl Default for Identity {
 pub struct Image {
     /// Largest upload, in GiB.
     pub max_gib: u64,
+    /// What a project's images may take together, in GiB; 0 for no limit.
+    pub project_gib: u64,
+    /// Networks that web-download may fetch from besides the public internet.
+    pub web_download_allow: Vec<ipnet::IpNet>,
+    /// Certificates of authorities that web-download trusts, a file; the system's where empty.
+    pub web_download_ca: String,
 }
 
 impl Default for Image {
     fn default() -> Self {
-        Self { max_gib: 1024 }
+        Self { max_gib: 1024, project_gib: 0, web_download_allow: Vec::new(), web_download_ca: String::new() }
     }
 }
 

@@ -268,10 +268,13 @@ async fn images(
     store: &Store,
     host: &Arc<dyn Host>,
 ) -> anyhow::Result<Arc<Images>> {
+    let c = &config.image;
     let options = pileus_image::Options {
         state_dir: state.path.clone(),
-        max_upload_bytes: config.image.max_gib << 30,
-        ..pileus_image::Options::default()
+        max_upload_bytes: c.max_gib << 30,
+        project_bytes: (c.project_gib > 0).then_some(c.project_gib << 30),
+        web_download_allow: c.web_download_allow.clone(),
+        web_download_ca: (!c.web_download_ca.is_empty()).then(|| c.web_download_ca.clone().into()),
     };
     Images::open(store.clone(), options, host.clone()).await.map_err(told)
 }

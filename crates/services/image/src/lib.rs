@@ -5,19 +5,25 @@
 //!             ─► images/<id> ─► ACTIVE, in one transaction with its checksums
 //! ```
 //! An upload that breaks off leaves the image queued and nothing else; a reconciler removes files that no
-//! image owns.
+//! image owns. [`import`] brings data in as a job; [`web`] fetches it, and guards what may be fetched.
 
 #![forbid(unsafe_code)]
 
 mod api;
 pub mod images;
+pub mod import;
+mod metadefs;
 mod model;
 mod rules;
 mod tasks;
+mod transfers;
 mod upload;
+mod usage;
+pub mod web;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use pileus_base::{Error, Result};
 use pileus_host::{Host, ImageFile};
 use pileus_jobs::Jobs;
@@ -26,6 +32,7 @@ use pileus_store::Store;
 
 pub use api::FAMILY;
 pub use model::{Image, Status, Visibility};
+pub use usage::COUNTER as BYTES_COUNTER;
 
 /// What may be configured.
 #[derive(Debug, Clone)]
@@ -36,11 +43,21 @@ pub struct Options {
     pub max_upload_bytes: u64,
     /// What a project's images may take together, in bytes; `None` for no limit.
     pub project_bytes: Option<u64>,
+    /// Addresses that web-download may fetch from besides the public internet.
+    pub web_download_allow: Vec<IpNet>,
+    /// A file with the certificates of authorities that web-download trusts, instead of the system's.
+    pub web_download_ca: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { state_dir: "/var/lib/pileus".into(), max_upload_bytes: 1 << 40, project_bytes: None }
+        Self {
+            state_dir: "/var/lib/pileus".into(),
+            max_upload_bytes: 1 << 40,
+            project_bytes: None,
+            web_download_allow: Vec::new(),
+            web_download_ca: None,
+        }
     }
 }
 
@@ -50,6 +67,8 @@ pub struct Images {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) options: Options,
     pub(crate) dir: PathBuf,
+    pub(crate) web: web::Web,
+    pub(crate) fetches: import::Fetches,
 }
 
 impl Images {
@@ -63,7 +82,9 @@ impl Images {
         tokio::fs::create_dir_all(&dir).await.map_err(failed)?;
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         tokio::fs::set_permissions(&dir, private).await.map_err(failed)?;
-        Ok(Arc::new(Self { store, host, options, dir }))
+        let guard = web::Guard::Public(options.web_download_allow.clone());
+        let web = web::Web::new(guard, options.web_download_ca.clone());
+        Ok(Arc::new(Self { store, host, options, dir, web, fetches: import::Fetches::default() }))
     }
 
     /// The route table.
@@ -71,9 +92,9 @@ impl Images {
         api::routes(self.clone())
     }
 
-    /// Registers the jobs: there is none as yet.
+    /// Registers the jobs.
     pub fn jobs(self: &Arc<Self>, jobs: Jobs) -> Jobs {
-        jobs
+        jobs.register(import::ImportJob::new(self.clone()))
     }
 
     /// Registers the reconcilers.

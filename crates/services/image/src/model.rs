@@ -17,6 +17,10 @@ pub enum Status {
     Queued,
     /// Its data is coming.
     Saving,
+    /// Its data is being staged, or is staged and waits to be imported.
+    Uploading,
+    /// What was staged, or lies elsewhere, is becoming its data.
+    Importing,
     /// Usable.
     Active,
     /// Not to be downloaded for now.
@@ -43,6 +47,8 @@ impl Status {
         match self {
             Status::Queued => "queued",
             Status::Saving => "saving",
+            Status::Uploading => "uploading",
+            Status::Importing => "importing",
             Status::Active => "active",
             Status::Deactivated => "deactivated",
         }
@@ -125,9 +131,49 @@ pub struct Image {
 }
 
 impl Image {
+    /// One without data, name or formats.
+    pub fn new(id: ImageId, owner: Option<ProjectId>, now: Time) -> Self {
+        Self {
+            id,
+            name: None,
+            owner,
+            status: Status::Queued,
+            visibility: Visibility::Shared,
+            disk_format: None,
+            container_format: None,
+            size: None,
+            virtual_size: None,
+            checksum: None,
+            os_hash_algo: None,
+            os_hash_value: None,
+            min_disk_gib: 0,
+            min_ram_mib: 0,
+            protected: false,
+            hidden: false,
+            tags: Vec::new(),
+            properties: BTreeMap::new(),
+            members: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+    /// Shares it with these projects and no others; what a member said before stays.
+    pub fn share_with(&mut self, projects: &[ProjectId], now: Time) {
+        self.members.retain(|m| projects.contains(&m.project_id));
+        for project in projects {
+            if !self.members.iter().any(|m| m.project_id == *project) {
+                let (project_id, status) = (project.clone(), "pending".to_owned());
+                self.members.push(Member { project_id, status, created_at: now, updated_at: now });
+            }
+        }
+    }
     /// Whether servers may be made of it.
     pub fn is_active(&self) -> bool {
         self.status == Status::Active
+    }
+    /// Whether its data is in place.
+    pub fn has_data(&self) -> bool {
+        matches!(self.status, Status::Active | Status::Deactivated)
     }
 }
 

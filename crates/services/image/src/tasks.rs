@@ -1,16 +1,16 @@
-//! Removes files that no image owns and prepared copies of images that are gone, and queues images
-//! again whose upload ended with a dead daemon.
+//! Removes files that no image owns and prepared copies of images that are gone, queues images again whose
+//! upload ended with a dead daemon, removes old tasks, and recounts what projects take.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use pileus_base::{Error, Result, Scope, ids::ImageId};
+use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
 use pileus_reconcile::{Reconciler, Report};
-use pileus_store::{Query, Resource};
+use pileus_store::{Query, Resource, Stored};
 
 use crate::{
-    Images,
+    Images, import,
     model::{Image, Status},
-    upload,
+    transfers, upload, usage,
 };
 
 /// The reconciler.
@@ -29,11 +29,10 @@ impl Reconciler for Sweep {
         // found below has lost it.
         let names = names(&images.dir).await?;
         let all = images.store.read(|rd| rd.list::<Image>(&Scope::All, &Query::all())).await?;
-        let known: HashSet<String> = all.iter().map(|i| i.id.to_string()).collect();
         let mut changed = 0;
         for name in names {
             let owned =
-                if name.ends_with(upload::PART) { upload::under_way(&name) } else { known.contains(&name) };
+                if name.ends_with(upload::PART) { upload::under_way(&name) } else { owns(&all, &name) };
             if owned {
                 continue;
             }
@@ -45,12 +44,15 @@ impl Reconciler for Sweep {
                 Err(e) => return Err(Error::wrap(format!("failed to remove `{}`", path.display()), e)),
             }
         }
-        for image in all.iter().filter(|i| i.status == Status::Saving && !upload::taking(i.id)) {
+        let coming = |i: &&Image| matches!(i.status, Status::Saving | Status::Uploading);
+        for image in all.iter().map(|i| &i.value).filter(coming).filter(|i| !upload::taking(i.id)) {
             changed += requeue(images, image.id).await?;
         }
-        let keep: Vec<_> = all.iter().filter(|i| i.size.is_some()).map(|i| images.file(i)).collect();
+        changed +=
+            images.store.write(|tx| Ok(usage::recount(tx)? + import::expire(tx, Time::now())?)).await?;
+        let keep: Vec<_> = all.iter().filter(|i| i.has_data()).map(|i| images.file(i)).collect();
         images.host.prune_images(&keep).await?;
-        Ok(Report { seen: known.len(), changed, note: String::new() })
+        Ok(Report { seen: all.len(), changed, note: String::new() })
     }
 }
 
@@ -65,16 +67,27 @@ async fn names(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Queues an image whose data nobody takes any more; how many were changed.
+/// Whether a file is that of an image, or what was staged for one.
+fn owns(all: &[Stored<Image>], name: &str) -> bool {
+    let (id, staged) = match name.strip_suffix(upload::STAGED) {
+        Some(id) => (id, true),
+        None => (name, false),
+    };
+    let Some(image) = all.iter().find(|i| i.id.to_string() == id) else { return false };
+    !staged || matches!(image.status, Status::Uploading | Status::Importing)
+}
+
+/// Queues an image whose data nobody takes any more; how many were changed. What is staged whole waits on.
 async fn requeue(images: &Images, id: ImageId) -> Result<usize> {
     let write = images.store.write(move |tx| {
-        let Some(mut image) = tx.find::<Image>(&Scope::All, id)? else { return Ok(0) };
-        if image.status != Status::Saving || upload::taking(id) {
-            return Ok(0);
+        let Some(image) = tx.find::<Image>(&Scope::All, id)? else { return Ok(false) };
+        let staged = transfers::find(tx, id)?.is_some_and(|t| t.staged.is_some());
+        match image.status {
+            _ if upload::taking(id) => Ok(false),
+            Status::Saving => upload::requeue(tx, id, Status::Saving),
+            Status::Uploading if !staged => upload::requeue(tx, id, Status::Uploading),
+            _ => Ok(false),
         }
-        image.status = Status::Queued;
-        tx.put(&image)?;
-        Ok(1)
     });
-    write.await
+    Ok(usize::from(write.await?))
 }

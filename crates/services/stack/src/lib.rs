@@ -49,11 +49,11 @@ impl Stacks {
     pub async fn open(
         store: Store,
         compute: Arc<Compute>,
-        _images: Arc<Images>,
+        images: Arc<Images>,
         _networks: Arc<Networks>,
         _identity: Arc<Identity>,
     ) -> Result<Arc<Self>> {
-        Self::with_types(store, types::Registry::cloud(&compute))
+        Self::with_types(store, types::Registry::cloud(&compute, &images))
     }
 
     /// A service whose stacks are made of what `registry` knows.

@@ -95,3 +95,35 @@ async fn unsafe_images_are_refused() {
         assert!(e.message().contains(why), "{path} as {format}: {e}");
     }
 }
+
+#[tokio::test]
+async fn damaged_images_are_refused() {
+    let b = Bench::new();
+    let (full, damaged) = (b.path("full"), b.path("damaged"));
+    let data: Vec<u8> = (0..8u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(b.path("data"), data).unwrap();
+    for (format, compressed) in
+        [("qcow2", false), ("qcow2", true), ("vmdk", false), ("vdi", false), ("vhdx", false)]
+    {
+        let mut args = vec!["convert", "-f", "raw", "-O", format];
+        args.extend(compressed.then_some("-c"));
+        let source = b.path("data");
+        args.extend([source.as_str(), full.as_str()]);
+        qemu_img(&args);
+        b.disks.inspect(full.as_ref(), format).await.unwrap();
+        let whole = std::fs::read(&full).unwrap();
+        for left in [100, 1000, 100_000, whole.len() / 2, whole.len() - (3 << 16)] {
+            std::fs::write(&damaged, &whole[..left]).unwrap();
+            let e = b.disks.inspect(damaged.as_ref(), format).await;
+            let e = e.expect_err(&format!("{left} bytes of a {format}"));
+            assert_eq!(e.kind(), Kind::BadRequest, "{left} bytes of a {format}: {e}");
+        }
+    }
+    let e = {
+        let mut header = std::fs::read(b.image("qcow2").path).unwrap();
+        header[20..24].copy_from_slice(&[0xff; 4]);
+        std::fs::write(&damaged, header).unwrap();
+        b.disks.inspect(damaged.as_ref(), "qcow2").await.unwrap_err()
+    };
+    assert!(e.message().contains("not a valid qcow2 image"), "{e}");
+}

@@ -2,29 +2,44 @@
 
 use std::io::SeekFrom;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
 use pileus_base::{Error, Kind, Result};
 use pileus_http::{Body, HeaderName, Reply, header};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{Call, images};
-use crate::model::Status;
+use crate::{model::Status, upload::Incoming};
 
 /// Bytes read from disk at once.
 const PIECE: usize = 256 * 1024;
 
 /// `PUT /v2/images/{id}/file`
 pub async fn upload(mut call: Call) -> Result<Reply> {
-    if call.header("content-type").is_none_or(|t| t != "application/octet-stream") {
+    let incoming = incoming(&mut call).await?;
+    call.state.upload(incoming).await?;
+    Ok(Reply::no_content())
+}
+
+/// `PUT /v2/images/{id}/stage`
+pub async fn stage(mut call: Call) -> Result<Reply> {
+    let incoming = incoming(&mut call).await?;
+    call.state.stage(incoming).await?;
+    Ok(Reply::no_content())
+}
+
+/// The data that a client sends for an image that it may change.
+async fn incoming(call: &mut Call) -> Result<Incoming<impl Stream<Item = Result<Bytes>> + Unpin + use<>>> {
+    let media = call.header("content-type").map(|t| t.split(';').next().unwrap_or_default().trim());
+    if media.is_none_or(|t| !t.eq_ignore_ascii_case("application/octet-stream")) {
         return Err(Error::new(
             Kind::UnsupportedMedia,
             "The media type is not supported: use application/octet-stream",
         ));
     }
-    let id = images::owned(&call).await?.id;
-    let data = call.chunks();
-    call.state.upload(id, data).await?;
-    Ok(Reply::no_content())
+    let id = images::owned(call).await?.id;
+    let announced = call.header("content-length").and_then(|l| l.parse().ok());
+    Ok(Incoming { id, data: Box::pin(call.chunks().into_stream()), announced })
 }
 
 /// `GET /v2/images/{id}/file`, whole or a range. 204 where there is no data yet.
@@ -36,8 +51,8 @@ pub async fn download(call: Call) -> Result<Reply> {
                 "The requested image has been deactivated. Image data download is forbidden.",
             ));
         }
-        (_, Some(size)) => size,
-        (_, None) => return Ok(Reply::no_content()),
+        (_, Some(size)) if image.has_data() => size,
+        _ => return Ok(Reply::no_content()),
     };
     let path = call.state.path(image.id);
     let failed = |e| Error::wrap(format!("failed to read `{}`", path.display()), e);

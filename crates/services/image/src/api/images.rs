@@ -1,16 +1,15 @@
 //! Images: list, create, show, delete, tags, activation.
 
-use std::collections::BTreeMap;
-
-use pileus_base::{Error, Result, Scope, Time, ids::ImageId};
-use pileus_http::{Listing, Reply, header};
-use pileus_store::{Query, Stored, taken};
+use pileus_base::{Error, Kind, Result, Scope, Time, ids::ImageId};
+use pileus_http::{HeaderName, Listing, Reply, header};
+use pileus_store::{Query, Stored};
 use serde_json::{Value, json};
 
 use super::{Call, view};
 use crate::{
-    images,
+    images, import,
     model::{Image, Status, Visibility},
+    transfers::Transfer,
 };
 
 const PAGE_MAX: usize = 1000;
@@ -44,7 +43,7 @@ pub(super) async fn change(
 ) -> Result<Stored<Image>> {
     let id = owned(call).await?.id;
     let write = call.state.store.write(move |tx| {
-        tx.update::<Image>(&Scope::All, id, |image| {
+        images::update(tx, id, |image| {
             f(image)?;
             image.updated_at = Time::now();
             Ok(())
@@ -66,17 +65,25 @@ pub async fn list(call: Call) -> Result<Reply> {
         "updated_at",
         "owner",
     ];
+    if call.uri.path().ends_with('/') {
+        return Err(no_id());
+    }
     let q = &call.query;
     let listing = Listing::parse(q, &KEYS, ("created_at", true), PAGE_MAX)?;
     let listing =
         Listing { limit: Some(if q.has("limit") { listing.limit.unwrap_or(PAGE) } else { PAGE }), ..listing };
     let filters = Filters::parse(&call)?;
-    let all = call.state.store.read(|rd| rd.list::<Image>(&Scope::All, &Query::all())).await?;
+    let read = call.state.store.read(|rd| {
+        let transfers = rd.list::<Transfer>(&Scope::All, &Query::all())?;
+        Ok((rd.list::<Image>(&Scope::All, &Query::all())?, transfers))
+    });
+    let (all, transfers) = read.await?;
     let kept = all.iter().filter(|i| filters.keeps(i, &call));
     // Sorted by the full time, shown by the second.
     let keyed: Vec<Value> = kept
         .map(|i| {
             let mut v = view::view(i);
+            view::add_transfer(&mut v, transfers.iter().find(|t| t.image == i.id).map(|t| &t.value));
             v["created_at"] = json!(i.created_at.0);
             v["updated_at"] = json!(i.updated_at.0);
             v
@@ -99,11 +106,26 @@ pub async fn list(call: Call) -> Result<Reply> {
     Reply::ok(&body)
 }
 
+/// `/v2/images/` is no collection to Glance, but an image without an id.
+fn no_id() -> Error {
+    Error::not_found("No image found with ID ")
+}
+
+/// `DELETE /v2/images`
+pub async fn delete_nothing(call: Call) -> Result<Reply> {
+    match call.uri.path().ends_with('/') {
+        true => Err(no_id()),
+        false => {
+            Err(Error::new(Kind::MethodNotAllowed, "The method specified is not allowed for this resource."))
+        }
+    }
+}
+
 fn page_last(body: &Value) -> Option<String> {
     Some(body["images"].as_array()?.last()?["id"].as_str()?.to_owned())
 }
 
-fn strip_marker(query: &str) -> String {
+pub(super) fn strip_marker(query: &str) -> String {
     query.split('&').filter(|p| !p.starts_with("marker=")).collect::<Vec<_>>().join("&")
 }
 
@@ -259,88 +281,27 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     let fields = body
         .as_object()
         .ok_or_else(|| Error::bad_request("Provided object does not match schema 'image'"))?;
-    let id = match fields.get("id") {
-        None => ImageId::new(),
-        Some(v) => v.as_str().and_then(|t| t.parse().ok()).ok_or_else(|| {
-            Error::bad_request(format!(
-                "Provided object does not match schema 'image': {v} does not match a UUID"
-            ))
-        })?,
-    };
-    let now = Time::now();
-    let mut image = Image {
-        id,
-        name: None,
-        owner: Some(call.ctx.project_id()?.clone()),
-        status: Status::Queued,
-        visibility: Visibility::Shared,
-        disk_format: None,
-        container_format: None,
-        size: None,
-        virtual_size: None,
-        checksum: None,
-        os_hash_algo: None,
-        os_hash_value: None,
-        min_disk_gib: 0,
-        min_ram_mib: 0,
-        protected: false,
-        hidden: false,
-        tags: Vec::new(),
-        properties: BTreeMap::new(),
-        members: Vec::new(),
-        created_at: now,
-        updated_at: now,
-    };
-    for (name, value) in fields.iter().filter(|(n, _)| *n != "id") {
-        view::set(&mut image, name, value)?;
-    }
-    check(&call, &image)?;
-    let made = image.clone();
-    let write = call.state.store.write(move |tx| {
-        tx.insert(&made).map_err(|e| match taken(&e) {
-            Some(_) => Error::conflict(format!("Image ID {} already exists!", made.id)),
-            None => e,
-        })
-    });
-    write.await?;
+    let (ctx, fields) = (call.ctx.clone(), fields.clone());
+    let image = call.state.store.write(move |tx| images::create(tx, &ctx, &fields)).await?;
+    let id = image.id;
     let location = call.base.url(&format!("/v2/images/{id}"));
-    Ok(Reply::json(201, &view::view(&image))?.header(header::LOCATION, location))
-}
-
-/// What only administrators may ask for.
-pub(super) fn check(call: &Call, image: &Image) -> Result<()> {
-    let admin = call.ctx.is_admin();
-    if image.visibility == Visibility::Public && !admin {
-        return Err(Error::forbidden("You are not authorized to complete publicize_image action."));
-    }
-    let own = call.ctx.caller.project.as_ref().map(|p| &p.id);
-    if image.owner.as_ref() != own && !admin {
-        return Err(Error::forbidden("You are not permitted to create images owned by another project."));
-    }
-    Ok(())
+    Ok(Reply::json(201, &view::view(&image))?
+        .header(header::LOCATION, location)
+        .header(HeaderName::from_static("openstack-image-import-methods"), import::METHODS.join(","))
+        .header(HeaderName::from_static("openstack-image-store-ids"), import::STORE))
 }
 
 /// `GET /v2/images/{id}`
 pub async fn show(call: Call) -> Result<Reply> {
-    Reply::ok(&view::view(&*named(&call).await?))
+    let image = named(&call).await?;
+    view::reply(&call, 200, &image).await
 }
 
 /// `DELETE /v2/images/{id}`: the row first; the data goes with it, and the sweep takes what a crash leaves.
 pub async fn delete(call: Call) -> Result<Reply> {
     let id = owned(&call).await?.id;
-    let write = call.state.store.write(move |tx| {
-        if tx.get::<Image>(&Scope::All, id)?.protected {
-            return Err(Error::forbidden(format!("Image {id} is protected and cannot be deleted.")));
-        }
-        tx.delete::<Image>(id).map(drop)
-    });
-    write.await?;
-    match tokio::fs::remove_file(call.state.path(id)).await {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(image_id = %id, error = %e, "an image's data was not removed; the sweep will");
-        }
-        _ => {}
-    }
+    call.state.store.write(move |tx| images::delete(tx, id)).await?;
+    call.state.clear(id).await;
     Ok(Reply::no_content())
 }
 

@@ -2,15 +2,20 @@
 
 mod data;
 mod images;
+mod imports;
 mod members;
+mod metadefs;
 mod patch;
+mod tasks;
 mod view;
+
+pub use view::{set, view};
 
 use std::sync::Arc;
 
 use pileus_base::{Error, Kind, Result};
 use pileus_http::{Family, Fault, Reply, Routes, Service, public_message, status_of};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{Images, rules as r};
 
@@ -46,12 +51,13 @@ pub(crate) type Call = pileus_http::Call<Arc<Images>>;
 
 /// The table.
 pub fn routes(images: Arc<Images>) -> Service {
-    Routes::new(&FAMILY, images)
+    let routes = Routes::new(&FAMILY, images)
         .get("/", r::VERSIONS, versions)
         .get("/versions", r::VERSIONS, versions)
         .get("/v2", r::VERSIONS, versions)
         .get("/v2/images", r::GET_IMAGES, images::list)
         .post("/v2/images", r::ADD_IMAGE, images::create)
+        .delete("/v2/images", r::DELETE_IMAGE, images::delete_nothing)
         .get("/v2/images/{id}", r::GET_IMAGE, images::show)
         .patch("/v2/images/{id}", r::MODIFY_IMAGE, patch::patch)
         .delete("/v2/images/{id}", r::DELETE_IMAGE, images::delete)
@@ -70,22 +76,18 @@ pub fn routes(images: Arc<Images>) -> Service {
         .get("/v2/schemas/images", r::SCHEMAS, |_| async { Reply::ok(&view::list_schema()) })
         .get("/v2/schemas/member", r::SCHEMAS, |_| async { Reply::ok(&members::schema()) })
         .get("/v2/schemas/members", r::SCHEMAS, |_| async { Reply::ok(&members::list_schema()) })
-        .get("/v2/info/import", r::STORES, |_| async { Reply::ok(&import_info()) })
-        .get("/v2/info/stores", r::STORES, |_| async {
-            Reply::ok(&json!({"stores": [{"id": "file", "default": "true"}]}))
-        })
-        .post("/v2/images/{id}/import", r::MODIFY_IMAGE, unbuilt)
-        .put("/v2/images/{id}/stage", r::UPLOAD_IMAGE, unbuilt)
-        .build()
-}
-
-/// The import methods that are there: none as yet.
-fn import_info() -> Value {
-    json!({"import-methods": {"description": "Import methods available.", "type": "array", "value": []}})
-}
-
-async fn unbuilt(_: Call) -> Result<Reply> {
-    Err(Error::not_implemented("Importing images is not built yet: upload them."))
+        .get("/v2/schemas/task", r::SCHEMAS, |_| async { Reply::ok(&tasks::schema()) })
+        .get("/v2/schemas/tasks", r::SCHEMAS, |_| async { Reply::ok(&tasks::list_schema()) })
+        .get("/v2/info/import", r::STORES, |_| async { Reply::ok(&imports::methods()) })
+        .get("/v2/info/stores", r::STORES, |_| async { Reply::ok(&imports::stores()) })
+        .put("/v2/images/{id}/stage", r::UPLOAD_IMAGE, data::stage)
+        .post("/v2/images/{id}/import", r::MODIFY_IMAGE, imports::import)
+        .get("/v2/images/{id}/tasks", r::GET_IMAGE, tasks::of_image)
+        .get("/v2/tasks", r::TASKS, tasks::list)
+        .post("/v2/tasks", r::TASKS, tasks::create)
+        .get("/v2/tasks/{id}", r::TASKS, tasks::show)
+        .delete("/v2/tasks/{id}", r::TASKS, tasks::delete);
+    metadefs::routes(routes).build()
 }
 
 async fn versions(call: Call) -> Result<Reply> {

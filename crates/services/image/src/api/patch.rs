@@ -9,7 +9,7 @@ use crate::model::Image;
 
 /// `PATCH /v2/images/{id}`
 pub async fn patch(mut call: Call) -> Result<Reply> {
-    let media = call.header("content-type").unwrap_or("").to_owned();
+    let media = call.header("content-type").unwrap_or("").split(';').next().unwrap_or("").trim().to_owned();
     if !matches!(
         media.as_str(),
         "application/openstack-images-v2.1-json-patch" | "application/openstack-images-v2.0-json-patch"
@@ -42,7 +42,7 @@ pub async fn patch(mut call: Call) -> Result<Reply> {
         }
         Ok(())
     });
-    Reply::ok(&view::view(&*image.await?))
+    view::reply(&call, 200, &*image.await?).await
 }
 
 fn operation(item: &Value, old: bool) -> Result<(String, String, Value)> {

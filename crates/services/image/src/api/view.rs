@@ -1,12 +1,18 @@
 //! An image as it travels.
 
 use pileus_base::{Error, Result};
+use pileus_http::Reply;
 use serde_json::{Value, json};
 
-use crate::model::Image;
+use super::Call;
+use crate::{
+    import::STORE,
+    model::Image,
+    transfers::{self, Transfer},
+};
 
 /// Names that are no free properties.
-pub const BASE: [&str; 24] = [
+pub const BASE: [&str; 25] = [
     "id",
     "name",
     "status",
@@ -31,9 +37,10 @@ pub const BASE: [&str; 24] = [
     "file",
     "schema",
     "locations",
+    "stores",
 ];
 /// Those that a client never sets.
-pub const READ_ONLY: [&str; 13] = [
+pub const READ_ONLY: [&str; 14] = [
     "status",
     "checksum",
     "os_hash_algo",
@@ -47,6 +54,7 @@ pub const READ_ONLY: [&str; 13] = [
     "file",
     "schema",
     "locations",
+    "stores",
 ];
 /// Formats taken.
 pub const DISK_FORMATS: [&str; 10] =
@@ -80,10 +88,33 @@ pub fn view(image: &Image) -> Value {
         "file": format!("/v2/images/{}/file", image.id),
         "schema": "/v2/schemas/image",
     });
+    if image.has_data() {
+        view["stores"] = json!(STORE);
+    }
     for (name, value) in &image.properties {
         view[name] = json!(value);
     }
     view
+}
+
+/// Adds what is known of data on its way, as Glance has it.
+pub fn add_transfer(view: &mut Value, transfer: Option<&Transfer>) {
+    let Some((transfer, task)) = transfer.and_then(|t| Some((t, t.task?))) else { return };
+    if !transfer.failed {
+        view["os_glance_import_task"] = json!(task);
+    }
+    let (importing, failed) = if transfer.failed { ("", STORE) } else { (STORE, "") };
+    view["os_glance_importing_to_stores"] = json!(importing);
+    view["os_glance_failed_import"] = json!(failed);
+}
+
+/// An answer with the image.
+pub async fn reply(call: &Call, status: u16, image: &Image) -> Result<Reply> {
+    let id = image.id;
+    let transfer = call.state.store.read(move |rd| transfers::find(rd, id)).await?;
+    let mut view = view(image);
+    add_transfer(&mut view, transfer.as_deref());
+    Reply::json(status, &view)
 }
 
 /// Sets one attribute or property of an image.

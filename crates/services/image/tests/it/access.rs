@@ -92,6 +92,9 @@ async fn lists_are_filtered_and_paged() {
     ] {
         assert_eq!(names(&b, "p", query).await, wanted, "{query}");
     }
+    b.get("p", "/v2/images/").await.is(404);
+    b.send("p", "DELETE", "/v2/images/", json!({})).await.is(404);
+    b.send("p", "DELETE", "/v2/images", json!({})).await.is(405);
     for bad in ["?limit=-1", "?sort_key=x", "?visibility=x", "?size_min=x", "?marker=x", "?created_at=gt:x"] {
         b.get("p", &format!("/v2/images{bad}")).await.is(400);
     }

@@ -12,6 +12,7 @@ use pileus_host::{
 };
 use pileus_http::{Authenticator, Metrics, Mount, Server};
 use pileus_image::{Images, Options};
+use pileus_jobs::{Jobs, Runner, RunnerConfig};
 use pileus_reconcile::{Reconcilers, Running};
 use pileus_store::{Location, Store};
 use serde_json::{Value, json};
@@ -119,10 +120,24 @@ pub const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 pub const DATA: &str = "application/octet-stream";
 
 pub async fn start(max_upload_bytes: u64, project_bytes: Option<u64>) -> Bench {
+    start_with(|o| {
+        o.max_upload_bytes = max_upload_bytes;
+        o.project_bytes = project_bytes;
+    })
+    .await
+}
+
+/// One that may fetch from this host.
+pub async fn start_local() -> Bench {
+    start_with(|o| o.web_download_allow = vec!["127.0.0.0/8".parse().unwrap()]).await
+}
+
+pub async fn start_with(configure: impl FnOnce(&mut Options)) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let location = Location::Sqlite { path: dir.path().join("state.db"), durable: false };
     let store = Store::open(location).await.unwrap();
-    let options = Options { state_dir: dir.path().into(), max_upload_bytes, project_bytes };
+    let mut options = Options { state_dir: dir.path().into(), ..Options::default() };
+    configure(&mut options);
     let images = Images::open(store.clone(), options, Arc::new(Examiner)).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -178,6 +193,14 @@ impl Bench {
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path().join("images")).unwrap();
         entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+    /// Bytes that the project is charged for.
+    pub async fn charged(&self, project: &'static str) -> i64 {
+        let read = self.store.read(move |rd| rd.counter(pileus_image::BYTES_COUNTER, &project.into()));
+        read.await.unwrap()
+    }
+    pub fn run_jobs(&self) -> Runner {
+        self.images.jobs(Jobs::new(self.store.clone())).start(RunnerConfig::default())
     }
     pub fn reconcile(&self) -> Running {
         self.images.reconcilers(Reconcilers::new(self.store.clone())).start()

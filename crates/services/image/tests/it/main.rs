@@ -5,4 +5,8 @@
 mod access;
 mod bench;
 mod data;
+mod import;
+mod limits;
+mod metadefs;
 mod patch;
+mod site;

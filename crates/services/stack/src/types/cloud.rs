@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use pileus_base::Error;
 use pileus_compute::{Compute, flavors, keypairs, servers};
-use pileus_image::images;
+use pileus_image::{Images, images};
 use pileus_network::{networks, ports, security_groups, subnets};
 
-use super::{Registry, neutron, nova};
+use super::{Registry, glance, neutron, nova};
 
 impl Registry {
     /// All types, over the other services.
-    pub fn cloud(compute: &Arc<Compute>) -> Self {
+    pub fn cloud(compute: &Arc<Compute>, images: &Arc<Images>) -> Self {
         let mut registry = Self::new();
         nova::register(&mut registry, compute);
         neutron::register(&mut registry);
+        registry.add(glance::WebImage { images: images.clone() });
         constraints(&mut registry);
         registry
     }

@@ -4,6 +4,7 @@
 //! `created` says later whether the thing is there. So a crash between the two loses nothing.
 
 mod cloud;
+mod glance;
 pub mod heat;
 mod nested;
 mod neutron;

@@ -1,4 +1,8 @@
-//! `pileus image build`: the small test guest, from its recipe.
+//! `pileus image build`: the small test guest, from its recipe. `pileus image pull` is in [`pull`].
+
+mod bar;
+mod cloud;
+mod pull;
 
 use std::{path::Path, process::Command};
 
@@ -6,9 +10,16 @@ use anyhow::{Context, bail};
 
 use crate::cli::ImageCommand;
 
+/// `pileus image`
+pub fn run(state_dir: &Path, command: &ImageCommand) -> anyhow::Result<()> {
+    match command {
+        ImageCommand::Build { output } => build(output),
+        ImageCommand::Pull(args) => pull::run(state_dir, args),
+    }
+}
+
 /// Runs the recipe `guest/build` of the source tree, or of where `make install` put it.
-pub fn run(_state_dir: &Path, command: &ImageCommand) -> anyhow::Result<()> {
-    let ImageCommand::Build { output } = command;
+fn build(output: &Path) -> anyhow::Result<()> {
     let places =
         [Path::new("guest/build").to_owned(), Path::new("/usr/local/share/pileus/guest/build").to_owned()];
     let Some(recipe) = places.iter().find(|p| p.exists()) else {
