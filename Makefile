@@ -1,5 +1,5 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
-.PHONY: help setup build demo test lint bench tempest crash install
+.PHONY: help setup build demo test lint bench tempest crash guest install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ tempest: build ## Tempest's smoke tests of what is there
 
 crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200
+
+guest: build ## Build both test guests, boot them and check them (minutes)
+	@guest/test
 
 install: ## Put the program, its links and a systemd unit into place
 	@scripts/install
