@@ -84,6 +84,8 @@ pub struct Compute {
     pub(crate) facts: HostFacts,
     pub(crate) options: Options,
     pub(crate) consoles: api::consoles::Tokens,
+    /// No network stood when we came: the host has rebooted, or is another.
+    pub(crate) found_bare: bool,
 }
 
 impl Compute {
@@ -104,7 +106,9 @@ impl Compute {
         let started_at = Time::now();
         store.write(move |tx| flavors::ensure_defaults(tx, started_at)).await?;
         let consoles = api::consoles::Tokens::default();
-        Ok(Arc::new(Self { store, host, images, networks, facts, options, consoles }))
+        // Now, before a reconciler builds them up again.
+        let found_bare = host.networks().await?.is_empty();
+        Ok(Arc::new(Self { store, host, images, networks, facts, options, consoles, found_bare }))
     }
 
     /// The route table.

@@ -122,6 +122,8 @@ impl Images {
         };
         let taken = taken.await;
         if let Err(e) = &taken {
+            // First: on a full disk nothing can be noted before there is room.
+            drop(part);
             self.broken_off(id, Status::Saving, e).await?;
         }
         taken
@@ -150,6 +152,8 @@ impl Images {
         };
         let taken = taken.await;
         if let Err(e) = &taken {
+            // First: on a full disk nothing can be noted before there is room.
+            drop(part);
             self.broken_off(id, Status::Uploading, e).await?;
         }
         taken

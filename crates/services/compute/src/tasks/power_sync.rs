@@ -5,7 +5,7 @@
 //! network stands, so what was ACTIVE is started again.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -48,9 +48,8 @@ impl Reconciler for PowerSync {
         let seen: HashMap<ServerId, ServerStatus> = compute.host.servers().await?.into_iter().collect();
         let (seen_count, mut changed) = (servers.len(), 0);
         if self.first.load(Ordering::Acquire) {
-            let networks: HashSet<_> = compute.host.networks().await?.into_iter().collect();
             let runs = |s: &ServerStatus| matches!(s.power, Power::Running | Power::Paused);
-            let rebooted = networks.is_empty() && !seen.values().any(runs);
+            let rebooted = compute.found_bare && !seen.values().any(runs);
             if rebooted && compute.options.resume_after_reboot {
                 for server in servers.iter().filter(|s| s.vm_state == VmState::Active) {
                     changed += 1;
