@@ -155,7 +155,7 @@ fn check(port: &mut Port) -> Result<()> {
     port.mac = port.mac.to_lowercase().replace('-', ":");
     let parts: Vec<_> = port.mac.split(':').collect();
     let hex = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
-    if parts.len() != 6 || !parts.iter().all(|p| hex(&p)) {
+    if parts.len() != 6 || !parts.iter().all(hex) {
         return Err(Error::bad_request(format!(
             "Invalid input for mac_address. Reason: '{}' is not a valid MAC address.",
             port.mac
