@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pileus_base::{
-    Error,
+    Error, Result,
     ids::{NetworkId, PortId, ProjectId, SecurityGroupId, SubnetId},
 };
 use pileus_store::{Indexes, Resource, Unique};
@@ -80,6 +80,56 @@ pub struct Port {
     pub vnic_type: String,
     /// The rest.
     pub standard: Standard,
+}
+
+impl Port {
+    /// Makes sure of what every port must be, whoever made or changed it.
+    ///
+    /// # Errors
+    /// 400 and 409 in Neutron's words.
+    pub fn check(&mut self) -> Result<()> {
+        self.mac = self.mac.to_lowercase().replace('-', ":");
+        let parts: Vec<_> = self.mac.split(':').collect();
+        let hex = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
+        if parts.len() != 6 || !parts.iter().all(hex) {
+            return Err(Error::bad_request(format!(
+                "Invalid input for mac_address. Reason: '{}' is not a valid MAC address.",
+                self.mac
+            ))
+            .code("HTTPBadRequest"));
+        }
+        if !is_host_name(&self.dns_name) {
+            return Err(Error::bad_request(format!(
+                "Invalid input for dns_name. Reason: '{}' not a valid PQDN or FQDN.",
+                self.dns_name
+            ))
+            .code("HTTPBadRequest"));
+        }
+        if !self.port_security && !self.security_groups.is_empty() {
+            return Err(Error::conflict(
+                "Port security must be enabled on the port in order to have a security group.",
+            )
+            .code("PortSecurityAndIPRequiredForSecurityGroups"));
+        }
+        if !self.port_security && !self.allowed_address_pairs.is_empty() {
+            return Err(Error::conflict(
+                "Port Security must be enabled in order to have allowed address pairs on a self.",
+            )
+            .code("AddressPairAndPortSecurityRequired"));
+        }
+        Ok(())
+    }
+}
+
+/// A name that guests and the network's DNS can take, or none.
+fn is_host_name(name: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.is_empty() || name.strip_suffix('.').unwrap_or(name).split('.').all(label)
 }
 
 impl Resource for Port {

@@ -150,51 +150,6 @@ fn random_mac() -> String {
     format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
 }
 
-/// What every port must be, whoever made or changed it.
-fn check(port: &mut Port) -> Result<()> {
-    port.mac = port.mac.to_lowercase().replace('-', ":");
-    let parts: Vec<_> = port.mac.split(':').collect();
-    let hex = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
-    if parts.len() != 6 || !parts.iter().all(hex) {
-        return Err(Error::bad_request(format!(
-            "Invalid input for mac_address. Reason: '{}' is not a valid MAC address.",
-            port.mac
-        ))
-        .code("HTTPBadRequest"));
-    }
-    if !is_host_name(&port.dns_name) {
-        return Err(Error::bad_request(format!(
-            "Invalid input for dns_name. Reason: '{}' not a valid PQDN or FQDN.",
-            port.dns_name
-        ))
-        .code("HTTPBadRequest"));
-    }
-    if !port.port_security && !port.security_groups.is_empty() {
-        return Err(Error::conflict(
-            "Port security must be enabled on the port in order to have a security group.",
-        )
-        .code("PortSecurityAndIPRequiredForSecurityGroups"));
-    }
-    if !port.port_security && !port.allowed_address_pairs.is_empty() {
-        return Err(Error::conflict(
-            "Port Security must be enabled in order to have allowed address pairs on a port.",
-        )
-        .code("AddressPairAndPortSecurityRequired"));
-    }
-    Ok(())
-}
-
-/// A name that guests and the network's DNS can take, or none.
-pub(crate) fn is_host_name(name: &str) -> bool {
-    let label = |l: &str| {
-        (1..=63).contains(&l.len())
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    name.is_empty() || name.strip_suffix('.').unwrap_or(name).split('.').all(label)
-}
-
 /// Who only shares a network can't pretend to be another on it: these are for its owner and administrators.
 pub(crate) fn only_owners(network: &Network, ctx: &Ctx, asked: &[(&str, bool)]) -> Result<()> {
     match asked.iter().find(|(_, used)| *used) {
@@ -256,7 +211,7 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: PortCreate) -> Result<Port> {
         vnic_type: asked.vnic_type,
         standard: Standard::new(&asked.description),
     };
-    check(&mut port)?;
+    port.check()?;
     if asked.mac.is_some() && tx.holder("mac", format!("{}/{}", network.id, port.mac))?.is_some() {
         return Err(mac_in_use(&port));
     }
@@ -480,7 +435,7 @@ pub fn update(
     }
     let owner = port.device_owner.clone();
     change(tx, &mut port.value)?;
-    check(&mut port.value)?;
+    port.value.check()?;
     if port.device_owner != owner && port.device_owner.starts_with("network:") {
         let network: Stored<Network> = tx.get(&Scope::All, port.network_id)?;
         only_owners(&network, ctx, &[("device_owner", true)])?;
