@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Placement, allocations,
+    Placement, allocations, candidates,
     model::{Allocation, Inventory, Provider},
     rules as r,
 };
@@ -47,7 +47,8 @@ fn fault(error: &Error) -> Fault {
     )
 }
 
-type Call = pileus_http::Call<Arc<Placement>>;
+/// A request.
+pub type Call = pileus_http::Call<Arc<Placement>>;
 
 /// The table.
 pub fn routes(placement: Arc<Placement>) -> Service {
@@ -68,7 +69,7 @@ pub fn routes(placement: Arc<Placement>) -> Service {
         .get("/allocations/{consumer}", r::ALLOCATIONS_LIST, consumer)
         .put("/allocations/{consumer}", r::ALLOCATIONS_UPDATE, set_consumer)
         .delete("/allocations/{consumer}", r::ALLOCATIONS_DELETE, delete_consumer)
-        .get("/allocation_candidates", r::CANDIDATES, candidates)
+        .get("/allocation_candidates", r::CANDIDATES, candidates::list)
         .get("/usages", r::USAGES, project_usages)
         .get("/traits", r::TRAITS, all_traits)
         .get("/resource_classes", r::CLASSES, classes)
@@ -321,45 +322,6 @@ async fn delete_consumer(call: Call) -> Result<Reply> {
         allocations::release(tx, id)
     });
     write.await.map(|()| Reply::no_content())
-}
-
-async fn candidates(call: Call) -> Result<Reply> {
-    let asked = call
-        .query
-        .get("resources")
-        .ok_or_else(|| Error::bad_request("'resources' is a required property"))?;
-    let mut amounts = Vec::new();
-    for part in asked.split(',') {
-        let pair = part.split_once(':').and_then(|(c, n)| Some((c.to_owned(), n.parse::<u64>().ok()?)));
-        amounts.push(
-            pair.ok_or_else(|| Error::bad_request(format!("Badly formed resources parameter: {part}")))?,
-        );
-    }
-    let traits: Vec<String> =
-        call.query.get("required").map_or(vec![], |t| t.split(',').map(str::to_owned).collect());
-    let read = call.state.store.read(move |rd| {
-        let wanted: Vec<(&str, u64)> = amounts.iter().map(|(c, n)| (c.as_str(), *n)).collect();
-        let (mut requests, mut summaries) = (Vec::new(), Map::new());
-        for p in rd.list::<Provider>(&Scope::All, &Query::all())? {
-            if !allocations::fits(rd, &p, &wanted, &traits)? {
-                continue;
-            }
-            let resources: Map<String, Value> = wanted.iter().map(|(c, n)| ((*c).to_owned(), json!(n))).collect();
-            let id = p.id.to_string();
-            requests.push(json!({"allocations": {id.as_str(): {"resources": resources}}, "mappings": {"": [id.as_str()]}}));
-            let mut all = Map::new();
-            for (class, inventory) in &p.inventories {
-                let used = allocations::used(rd, p.id, class)?;
-                all.insert(class.clone(), json!({"capacity": inventory.capacity(), "used": used}));
-            }
-            summaries.insert(id, json!({
-                "resources": all, "traits": p.traits, "parent_provider_uuid": p.parent, "root_provider_uuid": p.id,
-            }));
-        }
-        Ok((requests, summaries))
-    });
-    let (requests, summaries) = read.await?;
-    Reply::ok(&json!({"allocation_requests": requests, "provider_summaries": summaries}))
 }
 
 async fn project_usages(call: Call) -> Result<Reply> {

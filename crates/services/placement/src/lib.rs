@@ -7,6 +7,7 @@
 
 pub mod allocations;
 mod api;
+mod candidates;
 mod model;
 mod rules;
 

@@ -130,6 +130,17 @@ async fn claims_stay_within_capacity() {
             .len(),
         1
     );
+    for (query, many) in [
+        ("&required=!HW_NONE", 1),
+        ("&required=HW_NONE", 0),
+        ("&required=in:HW_NONE,HW_NEITHER", 0),
+        ("&limit=1", 1),
+        ("&member_of=8a1b1b6e-0000-4000-8000-000000000000", 0),
+        ("&in_tree=8a1b1b6e-0000-4000-8000-000000000000", 0),
+    ] {
+        let found = b.get(&format!("/allocation_candidates?resources=VCPU:1{query}")).await;
+        assert_eq!(found["allocation_requests"].as_array().unwrap().len(), many, "{query}");
+    }
     Bench::is(b.ask("admin", "DELETE", &provider, Value::Null).await, 204);
     b.server.stop().await;
 }
@@ -149,6 +160,17 @@ async fn bad_input_and_strangers_are_refused() {
         ("admin", "GET", "/resource_providers/nothing".into(), Value::Null, 404),
         ("admin", "GET", "/allocation_candidates".into(), Value::Null, 400),
         ("admin", "GET", "/allocation_candidates?resources=VCPU".into(), Value::Null, 400),
+        ("admin", "GET", "/allocation_candidates?resources=VCPU:1&colour=red".into(), Value::Null, 400),
+        ("admin", "GET", "/allocation_candidates?resources=VCPU:1&limit=0".into(), Value::Null, 400),
+        ("admin", "GET", "/allocation_candidates?resources=VCPU:1&in_tree=x".into(), Value::Null, 400),
+        ("admin", "GET", "/allocation_candidates?resources=VCPU:1&group_policy=x".into(), Value::Null, 400),
+        (
+            "admin",
+            "GET",
+            "/allocation_candidates?resources=VCPU:1&resources1=VCPU:1".into(),
+            Value::Null,
+            501,
+        ),
         ("admin", "GET", "/allocations/nothing".into(), Value::Null, 400),
         (
             "admin",
