@@ -8,7 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+mod bridges;
+mod containers;
 mod disks;
+mod layers;
 mod metadata;
 mod networks;
 mod servers;
@@ -24,7 +27,12 @@ use tokio::{
     sync::broadcast,
 };
 
+pub use bridges::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort, resolvers};
+pub use containers::{
+    ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogSpec, Rootfs, Wanted,
+};
 pub use disks::{DiskSource, DiskSpec, ImageFacts, ImageFile};
+pub use layers::{AppliedLayer, Change, Layers, PathStat, Reader};
 pub use metadata::{MetadataAnswer, MetadataQuery, MetadataSource};
 pub use networks::{DhcpOption, Ipv6Mode, NetworkSpec, PortSpec, SubnetSpec};
 pub use servers::{

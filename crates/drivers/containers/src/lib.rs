@@ -1,0 +1,1 @@
+//! Containers: processes in namespaces of their own, each under a supervisor.

@@ -1,0 +1,1 @@
+//! Layers of images, and the files of containers.
