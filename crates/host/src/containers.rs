@@ -137,11 +137,7 @@ pub trait Containers: Send + Sync + 'static {
     /// found and `exit-126` where it can't be executed.
     fn start_container<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<u32>>;
     /// Prepares to be attached before it starts; after, attaches at once.
-    fn attach_container<'a>(
-        &'a self,
-        id: &'a str,
-        wanted: Wanted,
-    ) -> BoxFuture<'a, Result<Box<dyn Stream>>>;
+    fn attach_container<'a>(&'a self, id: &'a str, wanted: Wanted) -> BoxFuture<'a, Result<Box<dyn Stream>>>;
     /// Returns once it has ended (at once where it doesn't run).
     fn wait_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>>;
     /// How it is.

@@ -70,7 +70,8 @@ pub trait Layers: Send + Sync + 'static {
     /// What a container has written, as a layer of its own.
     fn commit_container<'a>(&'a self, id: &'a str, below: &'a Rootfs) -> BoxFuture<'a, Result<AppliedLayer>>;
     /// What a container has changed, sorted.
-    fn container_changes<'a>(&'a self, id: &'a str, rootfs: &'a Rootfs) -> BoxFuture<'a, Result<Vec<Change>>>;
+    fn container_changes<'a>(&'a self, id: &'a str, rootfs: &'a Rootfs)
+    -> BoxFuture<'a, Result<Vec<Change>>>;
     /// What a container has written, in bytes.
     fn container_size<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<u64>>;
     /// A container's whole filesystem as a tar.

@@ -64,12 +64,31 @@ pub struct Routes<S> {
     state: S,
     family: &'static Family,
     table: BTreeMap<String, Vec<(Method, Rule, Handler)>>,
+    rewrite: Option<Rewrite>,
+    stamp: Option<Stamp>,
 }
+
+/// Brings a path to the form that the table knows.
+type Rewrite = fn(&str) -> Result<String>;
+/// Adds the headers that every answer of an API bears.
+pub(crate) type Stamp = fn(&mut http::HeaderMap);
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty table of `family`, whose handlers see `state`.
     pub fn new(family: &'static Family, state: S) -> Self {
-        Self { state, family, table: BTreeMap::new() }
+        Self { state, family, table: BTreeMap::new(), rewrite: None, stamp: None }
+    }
+
+    /// Every path goes through `rewrite` before its route is looked for (a version in the path, a name of
+    /// several segments).
+    pub fn rewrite(mut self, rewrite: fn(&str) -> Result<String>) -> Self {
+        self.rewrite = Some(rewrite);
+        self
+    }
+    /// Every answer, errors too, goes through `stamp`.
+    pub fn stamp(mut self, stamp: fn(&mut http::HeaderMap)) -> Self {
+        self.stamp = Some(stamp);
+        self
     }
 
     /// Adds a route. `path` is below the mount, parameters as `{id}`, a rest as `{*rest}`.
@@ -163,7 +182,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             }
             router.insert(path, methods).expect("the route table has no two paths that collide");
         }
-        Service { family: self.family, router, infos }
+        Service { family: self.family, router, infos, rewrite: self.rewrite, stamp: self.stamp }
     }
 }
 
@@ -172,6 +191,8 @@ pub struct Service {
     pub(crate) family: &'static Family,
     router: matchit::Router<Vec<(Method, Rule, Handler)>>,
     infos: Vec<RouteInfo>,
+    rewrite: Option<Rewrite>,
+    pub(crate) stamp: Option<Stamp>,
 }
 
 impl Service {
@@ -193,10 +214,13 @@ impl Service {
 
     async fn dispatch(
         &self,
-        incoming: Incoming,
+        mut incoming: Incoming,
         authenticator: &dyn Authenticator,
         version: &mut Option<Version>,
     ) -> Result<Reply> {
+        if let Some(rewrite) = self.rewrite {
+            incoming.path = rewrite(&incoming.path)?;
+        }
         let headers = &incoming.parts.headers;
         let token = headers.get("x-auth-token").and_then(|t| t.to_str().ok()).map(str::to_owned);
         let found = self.router.at(&incoming.path);

@@ -227,6 +227,9 @@ async fn answer(
     if let (Some(version), Some(versions)) = (version, &family.versions) {
         versions.echo(version, &mut reply.headers);
     }
+    if let Some(stamp) = mount.and_then(|m| m.service.stamp) {
+        stamp(&mut reply.headers);
+    }
     let took = started.elapsed();
     shared.metrics.served(family.name, method_label(&method), reply.status.as_u16(), took);
     tracing::debug!(

@@ -1,1 +1,106 @@
-//! The container engine.
+//! The container engine: Docker's Engine API over the host's containers, layers and bridges.
+//!
+//! ```text
+//!   docker.sock ─► api (routes by version) ─► engine (what takes place) ─► host: containers, layers, bridges
+//!                                               └► store (documents: container, image, network, volume)
+//! ```
+//! The engine belongs to one project of the cloud. A call writes what it intends, does it through idempotent
+//! verbs of the host, and writes what came of it; [`tasks`] sets right what a killed daemon left between.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+mod engine;
+mod events;
+mod model;
+mod store;
+mod tasks;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
+use pileus_base::{Result, ids::ProjectId};
+use pileus_host::Host;
+use pileus_network::Networks as Neutron;
+use pileus_store::Store;
+
+pub use events::{Event, Events};
+pub use store::{Container, Image, Network, Volume};
+
+/// What the engine is opened with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// Registries asked first for what is on Docker Hub.
+    pub mirrors: Vec<String>,
+    /// Whether a miss on a mirror is final.
+    pub mirrors_authoritative: bool,
+    /// Registries spoken to without TLS besides those on loopback.
+    pub insecure_registries: Vec<String>,
+    /// Where ports are published by default.
+    pub publish_ip: std::net::IpAddr,
+}
+
+/// The engine.
+pub struct Docker {
+    pub(crate) store: Store,
+    pub(crate) host: Arc<dyn Host>,
+    /// The tenant networks' service, for the driver `pileus`.
+    pub(crate) neutron: Arc<Neutron>,
+    pub(crate) options: Options,
+    pub(crate) events: Events,
+    /// One change of a container at a time: by its id.
+    pub(crate) busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Execs, which live as long as their container runs.
+    pub(crate) execs: Mutex<HashMap<String, engine::execs::Exec>>,
+    /// What follows a container's end.
+    pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
+}
+
+impl Docker {
+    /// Opens the engine: makes the default networks, adopts what runs, sets right what was under way.
+    ///
+    /// # Errors
+    /// Those of the store and of the host.
+    pub async fn open(
+        store: Store,
+        host: Arc<dyn Host>,
+        neutron: Arc<Neutron>,
+        options: Options,
+    ) -> Result<Arc<Self>> {
+        let docker = Arc::new(Self {
+            store,
+            host,
+            neutron,
+            options,
+            events: Events::default(),
+            busy: Mutex::default(),
+            execs: Mutex::default(),
+            watching: Mutex::default(),
+        });
+        docker.open_networks().await?;
+        docker.open_images().await?;
+        tasks::recover(&docker).await?;
+        Ok(docker)
+    }
+
+    /// The route table, for the engine's socket.
+    pub fn service(self: &Arc<Self>) -> pileus_http::Service {
+        api::routes(self.clone())
+    }
+
+    /// The lock of one container.
+    pub(crate) fn lock(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        self.busy.lock().entry(id.to_owned()).or_default().clone()
+    }
+}
+
+/// 64 random hex digits: Docker's form of an id.
+pub(crate) fn new_id() -> String {
+    use rand::RngExt;
+    let bytes: [u8; 32] = rand::rng().random();
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,12 @@
+//! Routes of networks.
+
+use std::sync::Arc;
+
+use pileus_http::Routes;
+
+use crate::Docker;
+
+/// Adds the routes of networks.
+pub fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
+    table
+}

@@ -1,0 +1,7 @@
+//! What takes place: the changes behind the API's calls, over the host's verbs and the store.
+
+pub mod execs;
+pub mod images;
+pub mod networks;
+pub mod volumes;
+pub mod watch;

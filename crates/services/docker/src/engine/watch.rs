@@ -1,0 +1,5 @@
+//! What follows a container's end.
+
+/// A container whose end is awaited.
+#[derive(Debug)]
+pub struct Watched;
