@@ -1,1 +1,3 @@
-//! The container engine.
+//! The container engine: Docker's API.
+
+pub mod model;
