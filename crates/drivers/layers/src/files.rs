@@ -25,6 +25,9 @@ use crate::{
     unpack::{Purpose, Unpack},
 };
 
+/// Writes a tar; what it is of has been opened already.
+pub type WriteTar = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send>;
+
 /// The most that [`Layers::read_small`] reads.
 const SMALL: u64 = 1 << 20;
 
@@ -94,14 +97,13 @@ impl Layers {
     ///
     /// # Errors
     /// 404 if there is nothing.
-    #[allow(clippy::type_complexity)]
     pub fn copy_out(
         &self,
         id: &str,
         layers: &[String],
         pid: Option<u32>,
         path: &str,
-    ) -> Result<(PathStat, Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send>)> {
+    ) -> Result<(PathStat, WriteTar)> {
         let root = self.tree(layers, id, pid, false)?;
         let found = find(&root, id, path)?;
         let stat = found.told()?;
@@ -114,15 +116,17 @@ impl Layers {
         Ok((stat, Box::new(write)))
     }
 
-    /// A container's whole tree as a tar.
+    /// What writes a container's whole tree as a tar.
     ///
     /// # Errors
-    /// If there is no such container or `out` refuses.
-    pub fn export_container(&self, id: &str, layers: &[String], out: impl Write) -> Result<()> {
+    /// If there is no such container.
+    pub fn export_container(&self, id: &str, layers: &[String]) -> Result<WriteTar> {
         let root = self.merged(layers, View::Read(id))?;
-        let mut pack = Pack::files(out);
-        pack.children(&root, b"")?;
-        pack.finish().map(drop)
+        Ok(Box::new(move |out| {
+            let mut pack = Pack::files(out);
+            pack.children(&root, b"")?;
+            pack.finish().map(drop)
+        }))
     }
 
     /// Unpacks a tar into the directory `path` of a container.

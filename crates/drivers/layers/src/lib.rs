@@ -24,6 +24,7 @@ use std::path::PathBuf;
 
 use pileus_base::Error;
 
+pub use files::WriteTar;
 pub use store::Limits;
 
 /// A layer that has been unpacked.

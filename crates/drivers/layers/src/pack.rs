@@ -237,7 +237,10 @@ fn marker(path: &[u8]) -> Vec<u8> {
 /// The names in a directory, sorted.
 pub(crate) fn names(dir: &impl AsFd) -> Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir).map_err(os("list a directory"))? {
+    // What was opened only as a path can't be listed; what can be has a position of its own this way.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listed = fs::openat(dir, ".", flags, Mode::empty()).map_err(os("list a directory"))?;
+    for entry in Dir::new(listed).map_err(os("list a directory"))? {
         let entry = entry.map_err(os("list a directory"))?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
             names.push(entry.file_name().to_bytes().to_vec());

@@ -106,10 +106,9 @@ fn refused(path: &[u8], e: Errno) -> Error {
 /// followed or not as the call does it; what is before it is our own descriptor.
 pub(crate) fn by_fd(dir: &impl AsFd, name: &[u8]) -> Vec<u8> {
     let mut path = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd()).into_bytes();
-    if !name.is_empty() {
-        path.push(b'/');
-        path.extend_from_slice(name);
-    }
+    path.push(b'/');
+    // The descriptor's own name is a link, which these calls would not follow.
+    path.extend_from_slice(if name.is_empty() { b"." } else { name });
     path
 }
 

@@ -217,14 +217,21 @@ impl Layers {
         Ok(names.filter(|name| self.layer(name).is_ok()).collect())
     }
 
+    /// Whether a layer is here.
+    ///
+    /// # Errors
+    /// 404 if it is not.
+    pub fn check(&self, id: &str) -> Result<()> {
+        let missing = || Error::not_found(format!("layer {id} does not exist"));
+        self.meta(id)?.ok_or_else(missing).map(drop)
+    }
+
     /// Writes a layer as a tar: the same bytes each time.
     ///
     /// # Errors
     /// If the layer is not here or `out` refuses.
     pub fn export(&self, id: &str, out: impl Write) -> Result<()> {
-        if self.meta(id)?.is_none() {
-            return Err(Error::not_found(format!("layer {id} does not exist")));
-        }
+        self.check(id)?;
         let mut pack = Pack::layer(out, false);
         pack.children(&Root::open(&self.diff(id)?)?, b"")?;
         pack.finish().map(drop)

@@ -146,7 +146,7 @@ impl<'a> Unpack<'a> {
 
     /// Opens the parent, which is the last entry's more often than not.
     fn enter(&mut self, parent: &[u8]) -> Result<()> {
-        if !self.parent.as_ref().is_some_and(|(at, _)| at == parent) {
+        if self.parent.as_ref().is_none_or(|(at, _)| at != parent) {
             let lowers: &[Root] = if let Purpose::Layer(lowers) = &self.purpose { lowers } else { &[] };
             let dir = self.root.ensure_dir(parent, |dir, name, path| like_lower(lowers, dir, name, path))?;
             self.parent = Some((parent.to_vec(), dir));
