@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod facts;
+mod layers;
 mod metadata;
 mod translate;
 
@@ -61,6 +62,7 @@ pub struct Agent {
     hypervisor: Arc<dyn Hypervisor>,
     disks: Arc<dyn Disks>,
     dataplane: Arc<dyn Dataplane>,
+    layers: pileus_layers::Layers,
     events: broadcast::Sender<HostEvent>,
 }
 
@@ -91,6 +93,7 @@ impl Agent {
                     Arc::new(Linux::open(dir, options.instance.clone(), metadata)?),
                 ),
             };
+        let layers = pileus_layers::Layers::open(dir, pileus_layers::Limits::default())?;
         let events = broadcast::channel(1024).0;
         let (mut heard, tell, asked) = (hypervisor.events(), events.clone(), hypervisor.clone());
         tokio::spawn(async move {
@@ -107,7 +110,7 @@ impl Agent {
                 }
             }
         });
-        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, events }))
+        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, layers, events }))
     }
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.
