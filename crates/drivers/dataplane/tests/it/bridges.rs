@@ -11,7 +11,9 @@ use std::{
 };
 
 use pileus_base::InstanceId;
-use pileus_dataplane::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort, linux::Linux};
+use pileus_dataplane::{
+    BridgeSpec, Bridges, Dataplane, EndpointSpec, Names, Plug, PublishedPort, linux::Linux,
+};
 use tempfile::TempDir;
 
 use super::Echo;
@@ -81,8 +83,11 @@ fn reads(at: &str) -> String {
     said
 }
 
-fn tables() -> String {
-    String::from_utf8(Command::new("nft").args(["list", "ruleset"]).output().unwrap().stdout).unwrap()
+/// The rules of one instance; nothing where there are none.
+fn rules(of: &InstanceId) -> String {
+    let table = of.cgroup();
+    let output = Command::new("nft").args(["list", "table", "inet", &table]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn port(ip: &str, host_port: u16, to: &str) -> PublishedPort {
@@ -130,13 +135,13 @@ async fn containers_meet_on_a_bridge_and_are_reached_by_ports() {
     assert!(held[2].host_port >= 32768);
     assert_eq!(driver.publish(&a.container, &wanted).await.unwrap(), held, "a chosen port stays");
     for at in ["127.0.0.1:8088", "172.18.0.1:8088", "[::1]:8088", "172.19.0.1:8088"] {
-        assert_eq!(reads(at), "hello", "{at}\n{}", tables());
+        assert_eq!(reads(at), "hello", "{at}\n{}", rules(&instance));
     }
     assert_eq!(reads(&format!("127.0.0.1:{}", held[2].host_port)), "hello");
-    // From a neighbour and from another bridge, by the host's address.
-    for from in [pb, pc] {
+    // From itself, a neighbour and another bridge, by the host's address.
+    for from in [pa, pb, pc] {
         let said = inside(from, &["busybox", "nc", "-w", "2", "172.18.0.1", "8088"]).1;
-        assert_eq!(said, "hello", "{}", tables());
+        assert_eq!(said, "hello", "{}", rules(&instance));
     }
     let taken = driver.publish(&b.container, &[port("127.0.0.1", 8088, "172.18.0.3")]).await.unwrap_err();
     assert!(
@@ -149,11 +154,11 @@ async fn containers_meet_on_a_bridge_and_are_reached_by_ports() {
     drop(foreign);
 
     // A restarted daemon that ensures one thing again loses no other.
-    let before = tables();
+    let before = rules(&instance);
     drop(driver);
-    let driver = Linux::open(dir.path(), instance, Arc::new(Echo)).unwrap();
+    let driver = Linux::open(dir.path(), instance.clone(), Arc::new(Echo)).unwrap();
     driver.ensure_bridge(&one).await.unwrap();
-    assert_eq!(tables(), before);
+    assert_eq!(rules(&instance), before);
     assert_eq!(driver.publish(&a.container, &held).await.unwrap(), held);
     assert_eq!(reads("127.0.0.1:8088"), "hello");
     let mut there = driver.sandboxes().await.unwrap();
@@ -170,7 +175,7 @@ async fn containers_meet_on_a_bridge_and_are_reached_by_ports() {
         }
     }
     assert_eq!(driver.sandboxes().await.unwrap(), [""; 0]);
-    assert!(!tables().contains("table inet pileus-"), "{}", tables());
+    assert_eq!(rules(&instance), "");
     let links = String::from_utf8(Command::new("ip").args(["-br", "link"]).output().unwrap().stdout).unwrap();
     assert!(!links.contains("tbr-a") && !links.contains("e111"), "{links}");
     assert_eq!(std::fs::read_dir(dir.path().join("netns")).unwrap().count(), 0);
@@ -216,4 +221,64 @@ async fn isolated_neighbours_and_internal_networks() {
         driver.remove_sandbox(&spec.container).await.unwrap();
     }
     driver.remove_bridge(&spec.network, &spec.link).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_sits_on_a_tenant_network_by_its_rules() {
+    let (dir, instance) = (TempDir::new().unwrap(), InstanceId::generate());
+    let driver = Linux::open(dir.path(), instance, Arc::new(Echo)).unwrap();
+    let net = super::network();
+    let port = super::port(&net);
+    driver.ensure_network(&net).await.unwrap();
+    // The port's tap is there already: the container's wire takes its place.
+    driver.ensure_port(&port).await.unwrap();
+    let spec = EndpointSpec {
+        plug: Plug::Port(net.id, port.id),
+        mac: port.mac.to_string(),
+        mtu: net.mtu,
+        ..endpoint('6', '6', '6', "10.0.0.5/24", "10.0.0.1")
+    };
+    let path = driver.ensure_sandbox(&spec.container).await.unwrap();
+    driver.ensure_endpoint(&spec).await.unwrap();
+    driver.ensure_port(&port).await.unwrap();
+    driver.ensure_endpoint(&spec).await.unwrap();
+    assert!(pings(&path, "10.0.0.2"));
+    inside(&path, &["ip", "addr", "add", "10.0.0.77/24", "dev", "eth0"]);
+    let spoofed = inside(&path, &["busybox", "ping", "-c", "1", "-W", "1", "-I", "10.0.0.77", "10.0.0.2"]).0;
+    assert!(!spoofed, "a foreign address is dropped");
+    for _ in 0..2 {
+        driver.remove_endpoint(&spec).await.unwrap();
+        driver.remove_sandbox(&spec.container).await.unwrap();
+    }
+    driver.remove_network(net.id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_macvlan_is_plugged_in_and_out() {
+    let dir = TempDir::new().unwrap();
+    let driver = Linux::open(dir.path(), InstanceId::generate(), Arc::new(Echo)).unwrap();
+    super::run("ip", &["link", "add", "tmv0", "type", "veth", "peer", "name", "tmv1"]);
+    for end in ["tmv0", "tmv1"] {
+        super::run("ip", &["link", "set", end, "up"]);
+    }
+    let mut all = Vec::new();
+    for (of, ip) in [('7', "10.9.0.2/24"), ('8', "10.9.0.3/24")] {
+        let spec = EndpointSpec {
+            plug: Plug::Macvlan("tmv0".into()),
+            gateways: vec![],
+            ..endpoint(of, of, of, ip, "10.9.0.1")
+        };
+        let spec = EndpointSpec { container: format!("{}{of}", id('0').split_at(10).0) + &id('1'), ..spec };
+        let path = driver.ensure_sandbox(&spec.container).await.unwrap();
+        driver.ensure_endpoint(&spec).await.unwrap();
+        driver.ensure_endpoint(&spec).await.unwrap();
+        all.push((path, spec));
+    }
+    assert!(pings(&all[0].0, "10.9.0.3"));
+    for (path, spec) in &all {
+        driver.remove_endpoint(spec).await.unwrap();
+        assert!(!inside(path, &["ip", "link", "show", "eth0"]).0);
+        driver.remove_sandbox(&spec.container).await.unwrap();
+    }
+    super::run("ip", &["link", "del", "tmv0"]);
 }

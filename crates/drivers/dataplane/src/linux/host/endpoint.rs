@@ -100,8 +100,8 @@ impl Host {
             if !macvlan {
                 let index =
                     outside.index(&outer.name).map_err(&failed)?.ok_or_else(|| missing(&outer.name))?;
-                if outer.isolated {
-                    outside.isolate(index, true).map_err(&failed)?;
+                if outer.netns.is_none() {
+                    outside.port(index, outer.isolated).map_err(&failed)?;
                 }
                 outside.up(index, None).map_err(&failed)?;
             }

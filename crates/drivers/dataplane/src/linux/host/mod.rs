@@ -41,6 +41,8 @@ pub struct Host {
     loaded: tokio::sync::Mutex<Option<String>>,
     held: Mutex<HashMap<String, Vec<publish::Held>>>,
     resolvers: Mutex<HashMap<String, names::Resolver>>,
+    /// Held while a resolver is opened.
+    serving: tokio::sync::Mutex<()>,
 }
 
 impl Host {
@@ -57,6 +59,7 @@ impl Host {
             loaded: tokio::sync::Mutex::default(),
             held: Mutex::default(),
             resolvers: Mutex::default(),
+            serving: tokio::sync::Mutex::default(),
         };
         let mut standing = known;
         standing.bridges.retain(|_, b| bridge::exists(&b.link));

@@ -54,6 +54,7 @@ impl Drop for Resolver {
 
 impl Host {
     pub(super) async fn serve_names(&self, container: &str, names: &Names) -> Result<()> {
+        let _one = self.serving.lock().await;
         if let Some(resolver) = self.resolvers.lock().get(container) {
             *resolver.names.write() = names.clone();
             return Ok(());

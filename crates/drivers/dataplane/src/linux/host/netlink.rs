@@ -36,6 +36,7 @@ const VETH_INFO_PEER: u16 = 1;
 const BR_FORWARD_DELAY: u16 = 1;
 const BR_STP_STATE: u16 = 5;
 const BR_MCAST_SNOOPING: u16 = 23;
+const BRPORT_HAIRPIN: u16 = 4;
 const BRPORT_ISOLATED: u16 = 33;
 const MACVLAN_MODE: u16 = 1;
 const MACVLAN_MODE_BRIDGE: u32 = 4;
@@ -225,9 +226,10 @@ impl Netlink {
         self.ask(RTM_SETLINK, 0, &body).map(drop)
     }
 
-    /// Keeps a port of a bridge from the bridge's other isolated ones.
-    pub fn isolate(&mut self, index: u32, yes: bool) -> io::Result<()> {
-        let port = Body::default().attr(BRPORT_ISOLATED, &[u8::from(yes)]);
+    /// Sets a bridge's port up: what a container sends to itself by way of the host comes back, and
+    /// isolated ones are kept from each other.
+    pub fn port(&mut self, index: u32, isolated: bool) -> io::Result<()> {
+        let port = Body::default().attr(BRPORT_HAIRPIN, &[1]).attr(BRPORT_ISOLATED, &[u8::from(isolated)]);
         let body = Body::link(libc::AF_BRIDGE as u8, index, 0, 0).nest(IFLA_PROTINFO | NESTED, port);
         self.ask(RTM_SETLINK, 0, &body).map(drop)
     }

@@ -96,7 +96,11 @@ impl Host {
             };
         }
         self.held.lock().insert(container.to_owned(), held);
-        self.apply(&mut loaded).await?;
+        if let Err(e) = self.apply(&mut loaded).await {
+            self.held.lock().remove(container);
+            self.known.lock().ports.remove(container);
+            return Err(e);
+        }
         Ok(ports)
     }
 
@@ -168,7 +172,7 @@ fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
     let v6 = port.host_ip.is_ipv6();
     let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-    let carried = v6 && kind == SocketType::STREAM;
+    let carried = kind == SocketType::STREAM && (v6 || port.to.is_ipv6());
     if v6 {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }

@@ -65,10 +65,12 @@ impl Host {
             let emptied = netns::run(path.clone(), || {
                 let failed = failed("failed to remove a container's links");
                 let mut netlink = Netlink::open().map_err(&failed)?;
-                let links = std::fs::read_dir("/proc/thread-self/net/dev_snmp6").map_err(&failed)?;
-                for link in links.flatten().filter_map(|e| e.file_name().into_string().ok()) {
-                    if link != "lo" {
-                        netlink.remove(&link).map_err(&failed)?;
+                let links = std::fs::read_to_string("/proc/thread-self/net/dev").map_err(&failed)?;
+                let names = links.lines().filter_map(|l| l.split_once(':')).map(|(name, _)| name.trim());
+                for link in names.filter(|l| *l != "lo") {
+                    // What the kernel makes in every namespace (tunl0, …) can't be removed.
+                    if let Err(e) = netlink.remove(link) {
+                        tracing::debug!(link, error = %e, "a link of a container remains");
                     }
                 }
                 Ok(())
