@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bridges;
 mod facts;
 mod layers;
 mod metadata;
@@ -63,6 +64,7 @@ pub struct Agent {
     disks: Arc<dyn Disks>,
     dataplane: Arc<dyn Dataplane>,
     layers: pileus_layers::Layers,
+    bridges: Arc<dyn pileus_dataplane::Bridges>,
     events: broadcast::Sender<HostEvent>,
 }
 
@@ -73,6 +75,7 @@ impl Agent {
     /// Those of the drivers.
     pub async fn open(options: Options, metadata: Arc<LateMetadata>) -> Result<Arc<Self>> {
         let dir = &options.state_dir;
+        let bridges: Arc<dyn pileus_dataplane::Bridges>;
         let (hypervisor, disks, dataplane): (Arc<dyn Hypervisor>, Arc<dyn Disks>, Arc<dyn Dataplane>) =
             match options.simulate {
                 Some(s) => {
@@ -81,17 +84,23 @@ impl Agent {
                         failures_per_mille: s.failures_per_mille,
                         seed: s.seed,
                     };
+                    let dataplane = Arc::new(pileus_dataplane::sim::Sim::default());
+                    bridges = dataplane.clone();
                     (
                         Arc::new(pileus_hypervisor::sim::Sim::open(&dir.join("sim-guests"), behaviour)?),
                         Arc::new(pileus_disks::sim::Sim::default()),
-                        Arc::new(pileus_dataplane::sim::Sim::default()),
+                        dataplane,
                     )
                 }
-                None => (
-                    Arc::new(Qemu::open(&dir.join("guests"), options.instance.clone()).await?),
-                    Arc::new(pileus_disks::file::File::open(dir, Some(GUESTS_GROUP))?),
-                    Arc::new(Linux::open(dir, options.instance.clone(), metadata)?),
-                ),
+                None => {
+                    let dataplane = Arc::new(Linux::open(dir, options.instance.clone(), metadata)?);
+                    bridges = dataplane.clone();
+                    (
+                        Arc::new(Qemu::open(&dir.join("guests"), options.instance.clone()).await?),
+                        Arc::new(pileus_disks::file::File::open(dir, Some(GUESTS_GROUP))?),
+                        dataplane,
+                    )
+                }
             };
         let layers = pileus_layers::Layers::open(dir, pileus_layers::Limits::default())?;
         let events = broadcast::channel(1024).0;
@@ -110,7 +119,7 @@ impl Agent {
                 }
             }
         });
-        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, layers, events }))
+        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, layers, bridges, events }))
     }
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.
