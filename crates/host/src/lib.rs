@@ -112,3 +112,7 @@ pub trait Host: Send + Sync + 'static {
     /// What happens by itself. Lossy: a hint to look again, never the truth.
     fn events(&self) -> broadcast::Receiver<HostEvent>;
 }
+
+/// A host that runs containers too.
+pub trait ContainerHost: Host + Containers + Layers + Bridges {}
+impl<T: Host + Containers + Layers + Bridges> ContainerHost for T {}
