@@ -1,3 +1,4 @@
 //! What things are: pure.
 
+pub mod pools;
 pub mod spec;
