@@ -176,11 +176,50 @@ mod tests {
                  "args":[{"index":0,"value":2114060288,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#,
         ))
         .unwrap();
-        assert!(!program.is_empty() && program.len() % 8 == 0);
+        assert!(!program.is_empty() && program.len().is_multiple_of(8));
         // BPF_RET with SECCOMP_RET_ERRNO | ENOSYS is among them.
         let wanted: Vec<u8> =
             [6u16.to_ne_bytes().as_slice(), &[0, 0], &0x0005_0026u32.to_ne_bytes()].concat();
         assert!(program.chunks(8).any(|i| i == wanted));
+    }
+
+    #[test]
+    fn dockers_default_profile_compiles() {
+        let file = "../../services/docker/src/model/spec/seccomp_default.json";
+        let mut whole: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        whole["architectures"] = serde_json::json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]);
+        whole["syscalls"].as_array_mut().unwrap().retain(|rule| rule.get("includes").is_none());
+        let program = compile(&serde_json::from_value(whole).unwrap()).unwrap();
+        assert!(program.len() > 8 * 100 && program.len() < 8 * 4096);
+    }
+
+    #[test]
+    fn the_kernel_takes_a_program_and_holds_to_it() {
+        use std::os::unix::process::CommandExt as _;
+        let program = compile(&profile(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+                {"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":95}]}"#,
+        ))
+        .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = std::process::Command::new("mkdir");
+        command.arg(dir.path().join("new")).env("LC_ALL", "C");
+        let install = move || {
+            let filter = libc::sock_fprog {
+                len: (program.len() / 8) as u16,
+                filter: program.as_ptr().cast_mut().cast(),
+            };
+            // SAFETY: the program outlives both calls, which only read it; neither allocates.
+            let done = unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                    && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) == 0
+            };
+            if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        };
+        // SAFETY: between fork and exec it makes two system calls and nothing else.
+        unsafe { command.pre_exec(install) };
+        let output = command.output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Operation not supported"));
     }
 
     #[test]

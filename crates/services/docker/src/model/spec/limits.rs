@@ -11,16 +11,17 @@ use super::{devices, values::Fields as _};
 /// # Errors
 /// 400 where a value doesn't fit.
 pub fn resources(host_config: &Value) -> Result<LinuxResources> {
-    super::typed(json(host_config))
+    super::typed(json(host_config, false))
 }
 
-pub(super) fn json(host: &Value) -> Value {
+/// `new` has a limit of memory bring a limit of swap with it, which an update leaves as it was.
+pub(super) fn json(host: &Value, new: bool) -> Value {
     let mut memory = Map::new();
     let limit = host.number("Memory");
     set(&mut memory, "limit", limit);
     // As much swap again as memory, where nothing is said.
     let swap = match host.number("MemorySwap") {
-        0 if limit > 0 => limit.saturating_mul(2),
+        0 if new && limit > 0 => limit.saturating_mul(2),
         swap => swap,
     };
     set(&mut memory, "swap", swap);

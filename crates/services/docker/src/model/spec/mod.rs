@@ -91,7 +91,7 @@ pub fn oci(input: &SpecInput<'_>) -> Result<Spec> {
     let capabilities = capabilities::of(host)?;
     let process = process::process(input, &capabilities, &options)?;
     let nodes = devices::nodes(host)?;
-    let mut limits = limits::json(host);
+    let mut limits = limits::json(host, true);
     limits["devices"] = Value::Array(devices::rules(host, &nodes)?);
     let seccomp = match &options.seccomp {
         security::Seccomp::Unconfined => Value::Null,
