@@ -1,10 +1,10 @@
 //! Owner, permissions, times and extended attributes of files, by directory and name.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use pileus_base::Result;
 use rustix::{
-    fs::{self, AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags},
+    fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags},
     io::Errno,
 };
 
@@ -47,7 +47,14 @@ impl Attrs {
         let (uid, gid) = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
         fs::chownat(dir, name, uid, gid, nofollow).map_err(os(doing()))?;
         if !link {
-            fs::chmodat(dir, name, Mode::from_raw_mode(self.mode), AtFlags::empty()).map_err(os(doing()))?;
+            // A name could have become a link by now, which must not be followed: its file is held first.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let held = fs::openat(dir, name, flags, Mode::empty()).map_err(os(doing()))?;
+            let stat = fs::fstat(&held).map_err(os(doing()))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+                fs::chmod(path, Mode::from_raw_mode(self.mode)).map_err(os(doing()))?;
+            }
         }
         for (key, value) in self.xattrs.iter().filter(|(key, _)| is_carried(key)) {
             match fs::lsetxattr(by_fd(dir, name), &key[..], value, XattrFlags::empty()) {
@@ -60,11 +67,31 @@ impl Attrs {
     }
 }
 
-/// Sets when a file was changed last; its name is not followed.
-pub(crate) fn set_mtime(dir: &impl AsFd, name: &[u8], (secs, nanos): (i64, u32)) -> Result<()> {
+impl Attrs {
+    /// The same for a file that is open.
+    pub(crate) fn set_open(&self, file: &impl AsFd) -> Result<()> {
+        let doing = "set attributes of a file";
+        let (uid, gid) = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
+        fs::fchown(file, uid, gid).map_err(os(doing))?;
+        fs::fchmod(file, Mode::from_raw_mode(self.mode)).map_err(os(doing))?;
+        for (key, value) in self.xattrs.iter().filter(|(key, _)| is_carried(key)) {
+            match fs::fsetxattr(file, &key[..], value, XattrFlags::empty()) {
+                Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL) => {}
+                Err(e) => return Err(os(doing)(e)),
+            }
+        }
+        fs::futimens(file, &times(self.mtime)).map_err(os(doing))
+    }
+}
+
+fn times((secs, nanos): (i64, u32)) -> Timestamps {
     let time = Timespec { tv_sec: secs, tv_nsec: nanos.into() };
-    let times = Timestamps { last_access: time, last_modification: time };
-    fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// Sets when a file was changed last; its name is not followed.
+pub(crate) fn set_mtime(dir: &impl AsFd, name: &[u8], mtime: (i64, u32)) -> Result<()> {
+    fs::utimensat(dir, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(os(format!("set the time of {}", shown(name))))
 }
 

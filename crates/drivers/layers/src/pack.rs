@@ -118,6 +118,10 @@ impl<W: Write> Pack<W> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = fs::openat(dir, name, flags, Mode::empty()).map_err(os(doing()))?;
         let stat = fs::fstat(&file).map_err(os(doing()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            // Replaced meanwhile, in a container that runs.
+            return Ok(());
+        }
         let size = stat.st_size.unsigned_abs();
         self.header(path, &[], EntryType::Regular, size, &stat, xattrs)?;
         let (mut file, mut left) = (File::from(file), size);

@@ -193,6 +193,7 @@ impl<'a> Unpack<'a> {
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut file = File::from(fs::openat(dir, name, flags, mode).map_err(os(doing()))?);
                 self.size += copy(data, &mut file, &mut self.buffer)?;
+                return attrs(entry).set_open(&file);
             }
             EntryType::Link => return self.hard_link(entry, dir, name),
             EntryType::Symlink => fs::symlinkat(&entry.link[..], dir, name).map_err(os(doing()))?,
@@ -312,8 +313,9 @@ fn from_lower(lowers: &[Root], target: &[u8], dir: &OwnedFd, name: &[u8], buffer
                 .map_err(os("open a file of a layer below"))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)).map_err(os("copy a file"))?;
-        let size = copy(&mut File::from(source), &mut File::from(file), buffer)?;
-        Attrs::of(&from, last, &stat)?.set(dir, name, false)?;
+        let mut file = File::from(file);
+        let size = copy(&mut File::from(source), &mut file, buffer)?;
+        Attrs::of(&from, last, &stat)?.set_open(&file)?;
         return Ok(size);
     }
     Err(missing())

@@ -258,3 +258,35 @@ fn files_go_in_and_out_but_not_astray() {
     assert_eq!(fs::read_to_string(volume.path().join("a")).unwrap(), "1");
     assert_eq!(fs::metadata(volume.path()).unwrap().uid(), 7);
 }
+
+#[test]
+fn a_process_that_runs_is_looked_into() {
+    let f = Fixture::new();
+    f.container("c");
+    let pid = Some(std::process::id());
+    let path = f.dir.path().join("in");
+    fs::create_dir(&path).unwrap();
+    let path = path.to_str().unwrap();
+    f.layers.copy_in("c", &[], pid, path, &tar(&[(F, "a", "1")])[..], true).unwrap();
+    let (stat, write) = f.layers.copy_out("c", &[], pid, &format!("{path}/a")).unwrap();
+    let mut tar = Vec::new();
+    write(&mut tar).unwrap();
+    assert_eq!(stat.size, 1);
+    assert_eq!(entries(&tar), [("a".to_owned(), "1".to_owned())]);
+}
+
+#[test]
+fn limits_hold_and_containers_of_no_layers_are_exported() {
+    let f = Fixture::new();
+    let few = Layers::open(f.dir.path(), Limits { bytes: 1 << 20, entries: 1 }).unwrap();
+    let many = tar(&[(F, "a", "1"), (F, "b", "2")]);
+    assert!(few.apply(&many[..], &[], None).unwrap_err().message().contains("too many entries"));
+    let big = tar(&[(F, "a", &"x".repeat(2 << 20))]);
+    assert!(few.apply(&big[..], &[], None).unwrap_err().message().contains("too large"));
+    let cut = &big[..1 << 20];
+    assert_eq!(f.layers.apply(cut, &[], None).unwrap_err().kind(), Kind::BadRequest);
+    fs::write(f.container("c").join("x"), "y").unwrap();
+    let mut out = Vec::new();
+    f.layers.export_container("c", &[]).unwrap()(&mut out).unwrap();
+    assert_eq!(entries(&out), [("x".to_owned(), "y".to_owned())]);
+}
