@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod containers;
 mod facts;
 mod metadata;
 mod translate;
@@ -61,6 +62,7 @@ pub struct Agent {
     hypervisor: Arc<dyn Hypervisor>,
     disks: Arc<dyn Disks>,
     dataplane: Arc<dyn Dataplane>,
+    containers: Arc<dyn pileus_containers::Containers>,
     events: broadcast::Sender<HostEvent>,
 }
 
@@ -91,6 +93,10 @@ impl Agent {
                     Arc::new(Linux::open(dir, options.instance.clone(), metadata)?),
                 ),
             };
+        let containers: Arc<dyn pileus_containers::Containers> = match options.simulate {
+            Some(_) => Arc::new(pileus_containers::sim::Sim),
+            None => Arc::new(pileus_containers::linux::Linux::open(dir, &options.instance.to_string())?),
+        };
         let events = broadcast::channel(1024).0;
         let (mut heard, tell, asked) = (hypervisor.events(), events.clone(), hypervisor.clone());
         tokio::spawn(async move {
@@ -107,7 +113,7 @@ impl Agent {
                 }
             }
         });
-        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, events }))
+        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, containers, events }))
     }
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.
