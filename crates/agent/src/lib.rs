@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bridges;
+mod containers;
 mod facts;
 mod layers;
 mod metadata;
@@ -65,6 +66,7 @@ pub struct Agent {
     dataplane: Arc<dyn Dataplane>,
     layers: pileus_layers::Layers,
     bridges: Arc<dyn pileus_dataplane::Bridges>,
+    containers: Arc<dyn pileus_containers::Containers>,
     events: broadcast::Sender<HostEvent>,
 }
 
@@ -103,6 +105,10 @@ impl Agent {
                 }
             };
         let layers = pileus_layers::Layers::open(dir, pileus_layers::Limits::default())?;
+        let containers: Arc<dyn pileus_containers::Containers> = match options.simulate {
+            Some(_) => Arc::new(pileus_containers::sim::Sim),
+            None => Arc::new(pileus_containers::linux::Linux::open(dir, &options.instance.to_string())?),
+        };
         let events = broadcast::channel(1024).0;
         let (mut heard, tell, asked) = (hypervisor.events(), events.clone(), hypervisor.clone());
         tokio::spawn(async move {
@@ -119,7 +125,8 @@ impl Agent {
                 }
             }
         });
-        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, layers, bridges, events }))
+        let state_dir = dir.clone();
+        Ok(Arc::new(Self { state_dir, hypervisor, disks, dataplane, containers, layers, bridges, events }))
     }
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.

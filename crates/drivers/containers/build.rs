@@ -17,7 +17,8 @@ fn main() {
         if offline {
             cargo.arg("--offline");
         }
-        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_MAKEFLAGS"] {
+        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_MAKEFLAGS"]
+        {
             cargo.env_remove(name);
         }
         cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");

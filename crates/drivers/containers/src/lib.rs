@@ -117,11 +117,7 @@ pub trait Containers: Send + Sync + 'static {
         rows: u16,
         columns: u16,
     ) -> BoxFuture<'a, Result<()>>;
-    fn exec<'a>(
-        &'a self,
-        id: &'a str,
-        exec: &'a ExecSpec,
-    ) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>>;
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a ExecSpec) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>>;
     fn exec_exit<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<Option<i32>>>;
     fn pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>>;
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<cgroups::Stats>>;

@@ -32,8 +32,9 @@ const LONGEST: u64 = 1 << 20;
 pub fn program() -> Result<File> {
     let failed = |e| Error::wrap("failed to prepare the supervisor", e);
     // SAFETY: the name is a string with an end; the descriptor is checked before it is used.
-    let fd =
-        unsafe { libc::memfd_create(c"pileus-supervisor".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    let fd = unsafe {
+        libc::memfd_create(c"pileus-supervisor".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
+    };
     if fd < 0 {
         return Err(failed(io::Error::last_os_error()));
     }

@@ -93,7 +93,8 @@ impl Linux {
         let state_dir = std::path::absolute(state_dir).map_err(|e| Error::wrap("no such directory", e))?;
         let (dir, layers) = (state_dir.join("containers"), state_dir.join("layers"));
         for dir in [&dir, &layers] {
-            fs::create_dir_all(dir).map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+            fs::create_dir_all(dir)
+                .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
         }
         let (program, early) = (Arc::new(launch::program()?), Mutex::default());
         Ok(Self { dir, layers, instance: instance.to_owned(), program, early })
@@ -121,8 +122,8 @@ impl Linux {
         let dir = self.dir(id)?;
         match fs::read(dir.join("exit.json")) {
             Ok(text) => {
-                let exit: Exit =
-                    serde_json::from_slice(&text).map_err(|e| Error::wrap("the exit code makes no sense", e))?;
+                let exit: Exit = serde_json::from_slice(&text)
+                    .map_err(|e| Error::wrap("the exit code makes no sense", e))?;
                 Ok(ContainerState::Exited { code: exit.code, oom_killed: exit.oom_killed, at_ns: exit.at_ns })
             }
             // It was started, but its supervisor was ended, and it with that (its parent's death kills it);
@@ -244,7 +245,8 @@ impl Containers for Linux {
         Box::pin(async move {
             for part in ["upper", "work", "rootfs"] {
                 let dir = self.dir(id)?.join(part);
-                fs::create_dir_all(&dir).map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+                fs::create_dir_all(&dir)
+                    .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
             }
             Ok(())
         })
@@ -330,11 +332,7 @@ impl Containers for Linux {
             if reply.error.is_empty() { Ok(()) } else { Err(not_running(id)) }
         })
     }
-    fn exec<'a>(
-        &'a self,
-        id: &'a str,
-        exec: &'a ExecSpec,
-    ) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>> {
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a ExecSpec) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>> {
         Box::pin(async move {
             let request = Request {
                 verb: b'e',

@@ -3,13 +3,15 @@
 /// A propagation's flags.
 pub fn propagation(word: &str) -> Option<u64> {
     let (deep, word) = word.strip_prefix('r').map_or((0, word), |word| (libc::MS_REC, word));
-    Some(deep | match word {
-        "private" => libc::MS_PRIVATE,
-        "shared" => libc::MS_SHARED,
-        "slave" => libc::MS_SLAVE,
-        "unbindable" => libc::MS_UNBINDABLE,
-        _ => return None,
-    })
+    Some(
+        deep | match word {
+            "private" => libc::MS_PRIVATE,
+            "shared" => libc::MS_SHARED,
+            "slave" => libc::MS_SLAVE,
+            "unbindable" => libc::MS_UNBINDABLE,
+            _ => return None,
+        },
+    )
 }
 
 /// Flags, propagation, and what is left for the filesystem itself.
@@ -49,8 +51,22 @@ pub fn mount(options: &[String]) -> (u64, u64, String) {
 /// A limit's number, by OCI's name.
 pub fn rlimit(name: &str) -> Option<u32> {
     let names = [
-        "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
-        "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+        "CPU",
+        "FSIZE",
+        "DATA",
+        "STACK",
+        "CORE",
+        "RSS",
+        "NPROC",
+        "NOFILE",
+        "MEMLOCK",
+        "AS",
+        "LOCKS",
+        "SIGPENDING",
+        "MSGQUEUE",
+        "NICE",
+        "RTPRIO",
+        "RTTIME",
     ];
     let name = name.strip_prefix("RLIMIT_")?;
     names.iter().position(|one| *one == name).map(|at| at as u32)

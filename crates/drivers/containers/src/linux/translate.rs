@@ -59,7 +59,12 @@ pub fn program(process: &Process) -> Result<Program> {
 }
 
 /// The plan of a container whose things are in `dir`.
-pub fn plan(spec: &ContainerSpec, dir: &Path, layers_dir: &Path, cgroups: &[std::path::PathBuf]) -> Result<Plan> {
+pub fn plan(
+    spec: &ContainerSpec,
+    dir: &Path,
+    layers_dir: &Path,
+    cgroups: &[std::path::PathBuf],
+) -> Result<Plan> {
     let oci = &spec.oci;
     let process = oci.process().as_ref().ok_or_else(|| Error::bad_request("no process"))?;
     let linux = oci.linux().clone().unwrap_or_default();

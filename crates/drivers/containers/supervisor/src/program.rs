@@ -17,7 +17,9 @@ pub fn terminal(ptmx: OwnedFd, program: &Program, to: RawFd) -> Result<()> {
     let (unlock, master) = (0_i32, ptmx.as_raw_fd());
     // SAFETY: each call is given what it asks for; the descriptor is a terminal's.
     unsafe {
-        check(libc::ioctl(master, libc::TIOCSPTLCK, &raw const unlock).into(), || "unlock the terminal".into())?;
+        check(libc::ioctl(master, libc::TIOCSPTLCK, &raw const unlock).into(), || {
+            "unlock the terminal".into()
+        })?;
         let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
         let slave = libc::ioctl(master, libc::TIOCGPTPEER, flags);
         check(slave.into(), || "open the terminal".into())?;
@@ -77,7 +79,9 @@ pub fn become_user(program: &Program) -> Result<()> {
     unsafe {
         for cap in 0..64 {
             if program.bounding & (1 << cap) == 0 && libc::prctl(libc::PR_CAPBSET_READ, cap, 0, 0, 0) == 1 {
-                check(libc::prctl(libc::PR_CAPBSET_DROP, cap, 0, 0, 0).into(), || "drop a capability".into())?;
+                check(libc::prctl(libc::PR_CAPBSET_DROP, cap, 0, 0, 0).into(), || {
+                    "drop a capability".into()
+                })?;
             }
         }
         libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0);
@@ -119,7 +123,8 @@ fn filter(program: &Program) -> Result<()> {
         .collect();
     let whole = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
     // SAFETY: the program outlives the call, and its length is given.
-    let answer = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const whole, 0, 0) };
+    let answer =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const whole, 0, 0) };
     check(answer.into(), || "load the seccomp filter".into()).map(drop)
 }
 
@@ -129,7 +134,8 @@ pub fn go(program: &Program) -> Result<()> {
     if !fs::exists(cwd).unwrap_or(true) {
         fs::create_dir_all(cwd).map_err(|e| fail(format!("mkdir {cwd}: {}", words(&e))))?;
     }
-    std::env::set_current_dir(cwd).map_err(|e| fail(format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", words(&e))))?;
+    std::env::set_current_dir(cwd)
+        .map_err(|e| fail(format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", words(&e))))?;
     match std::env::current_dir() {
         Ok(at) if at.is_absolute() => Ok(()),
         _ => Err(fail("current working directory is outside of container mount namespace root")),
@@ -171,7 +177,11 @@ fn find(program: &Program) -> Result<CString> {
             Err(e) => denied |= e == libc::EACCES,
         }
     }
-    Err(if denied { refused(126, "permission denied") } else { refused(127, "executable file not found in $PATH") })
+    Err(if denied {
+        refused(126, "permission denied")
+    } else {
+        refused(127, "executable file not found in $PATH")
+    })
 }
 
 /// Becomes the program; comes back only with an error.

@@ -29,7 +29,11 @@ pub fn make(plan: &Plan) -> Result<OwnedFd> {
     }
     let root = open(&at)?;
     for one in &plan.mounts {
-        if one.kind == "cgroup" || one.kind == "cgroup2" { cgroups(&root, one, plan)? } else { add(&root, one)? }
+        if one.kind == "cgroup" || one.kind == "cgroup2" {
+            cgroups(&root, one, plan)?
+        } else {
+            add(&root, one)?
+        }
     }
     devices(&root, plan)?;
     Ok(root)
@@ -114,7 +118,8 @@ fn cgroups(root: &OwnedFd, one: &Mount, plan: &Plan) -> Result<()> {
 }
 
 fn devices(root: &OwnedFd, plan: &Plan) -> Result<()> {
-    let usual = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+    let usual =
+        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
     let usual = usual.map(|(name, major, minor)| Device {
         path: format!("/dev/{name}"),
         mode: libc::S_IFCHR | 0o666,

@@ -165,7 +165,14 @@ fn join(flag: u64, path: &str) -> Result<()> {
 }
 
 /// In the first process: everything up to its program.
-fn first(plan: &Plan, streams: &Streams, wait: OwnedFd, sends: &OwnedFd, late: u64, says: &OwnedFd) -> Result<()> {
+fn first(
+    plan: &Plan,
+    streams: &Streams,
+    wait: OwnedFd,
+    sends: &OwnedFd,
+    late: u64,
+    says: &OwnedFd,
+) -> Result<()> {
     let mut byte = [0];
     File::from(wait).read_exact(&mut byte).map_err(|_| fail("the supervisor has gone"))?;
     calm();
@@ -202,7 +209,13 @@ fn first(plan: &Plan, streams: &Streams, wait: OwnedFd, sends: &OwnedFd, late: u
         let tty = fs::read_link("/proc/self/fd/0").map(|p| p.to_string_lossy().into_owned());
         let number = tty.ok().and_then(|p| p.rsplit_once('/').map(|(_, n)| n.to_owned())).unwrap_or_default();
         if let Ok(slave) = open_in(root.as_raw_fd(), &format!("dev/pts/{number}"), libc::O_PATH, 0) {
-            crate::sys::mount(&crate::sys::place(&slave), &crate::sys::place(&console), "", libc::MS_BIND, "")?;
+            crate::sys::mount(
+                &crate::sys::place(&slave),
+                &crate::sys::place(&console),
+                "",
+                libc::MS_BIND,
+                "",
+            )?;
         }
     } else {
         // SAFETY: takes nothing.
@@ -341,7 +354,11 @@ fn inside(
     if program.tty {
         let flags = libc::O_RDWR | libc::O_NOCTTY;
         let ptmx = open_in(libc::AT_FDCWD, "/dev/pts/ptmx", flags, 0);
-        program::terminal(ptmx.map_err(|e| fail(format!("open /dev/pts/ptmx: {e}")))?, program, sends.as_raw_fd())?;
+        program::terminal(
+            ptmx.map_err(|e| fail(format!("open /dev/pts/ptmx: {e}")))?,
+            program,
+            sends.as_raw_fd(),
+        )?;
     } else {
         // SAFETY: takes nothing.
         unsafe { libc::setsid() };
