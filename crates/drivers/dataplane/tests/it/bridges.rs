@@ -282,3 +282,53 @@ async fn a_macvlan_is_plugged_in_and_out() {
     }
     super::run("ip", &["link", "del", "tmv0"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ipv6_and_datagrams_are_carried_too() {
+    let (dir, instance) = (TempDir::new().unwrap(), InstanceId::generate());
+    let driver = Linux::open(dir.path(), instance.clone(), Arc::new(Echo)).unwrap();
+    let mut spec = bridge('5', "tbr-6", "172.21.0.1/16");
+    spec.gateways.push("fd00:21::1/64".parse().unwrap());
+    driver.ensure_bridge(&spec).await.unwrap();
+    assert!(driver.routed().await.unwrap().contains(&"fd00:21::/64".parse().unwrap()));
+    let mut a = endpoint('9', '5', '5', "172.21.0.2/16", "172.21.0.1");
+    a.addresses.push("fd00:21::2/64".parse().unwrap());
+    a.gateways.push("fd00:21::1".parse().unwrap());
+    let path = driver.ensure_sandbox(&a.container).await.unwrap();
+    driver.ensure_endpoint(&a).await.unwrap();
+    driver.ensure_endpoint(&a).await.unwrap();
+    assert!(pings(&path, "fd00:21::1"), "{}", inside(&path, &["ip", "addr"]).1);
+
+    // Serves both: what it hears goes back in capitals.
+    let file = std::fs::File::open(&path).unwrap();
+    let opened = std::thread::spawn(move || {
+        rustix::thread::move_into_link_name_space(file.as_fd(), None).unwrap();
+        (TcpListener::bind("[::]:80").unwrap(), std::net::UdpSocket::bind("0.0.0.0:80").unwrap())
+    });
+    let (listener, socket) = opened.join().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().write_all(b"hello");
+        }
+    });
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+            let _ = socket.send_to(&buffer[..n].to_ascii_uppercase(), from);
+        }
+    });
+    let datagrams = PublishedPort { protocol: "udp".into(), ..port("0.0.0.0", 0, "172.21.0.2") };
+    let held = driver.publish(&a.container, &[port("::", 0, "fd00:21::2"), datagrams]).await.unwrap();
+    assert_eq!(reads(&format!("[::1]:{}", held[0].host_port)), "hello");
+    assert_eq!(reads(&format!("[fd00:21::1]:{}", held[0].host_port)), "hello");
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    client.send_to(b"ping", ("127.0.0.1", held[1].host_port)).unwrap();
+    let mut buffer = [0; 64];
+    let n = client.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..n], b"PING");
+    assert_eq!(driver.publish(&a.container, &[]).await.unwrap(), []);
+    assert!(!rules(&instance).contains("dnat ip"), "{}", rules(&instance));
+    driver.remove_sandbox(&a.container).await.unwrap();
+    driver.remove_bridge(&spec.network, &spec.link).await.unwrap();
+}
