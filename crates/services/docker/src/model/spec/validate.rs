@@ -342,7 +342,8 @@ fn ports(host: &Value) -> Result<()> {
             let (from, to) = wanted.split_once('-').unwrap_or((wanted, wanted));
             let fits = |text: &str| text.parse::<u16>().is_ok();
             let ordered = from.parse::<u16>().ok() <= to.parse::<u16>().ok();
-            if !wanted.is_empty() && !(fits(from) && fits(to) && ordered) {
+            let acceptable = wanted.is_empty() || (fits(from) && fits(to) && ordered);
+            if !acceptable {
                 return refuse(format!("invalid port specification: {wanted:?}"));
             }
         }
