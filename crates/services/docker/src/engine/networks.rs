@@ -17,10 +17,10 @@ use pileus_base::{Error, Result, Scope};
 use pileus_store::{Query, Resource, Stored};
 use serde_json::Value;
 
-pub(crate) use attach::{release, told};
+pub(crate) use attach::told;
 pub(crate) use bridge::{link, spec};
 pub(crate) use tenant::options;
-pub(crate) use wanted::{place, texts};
+pub(crate) use wanted::place;
 
 use crate::{Container, Docker, Network, events::now_ns, new_id, store::Endpoint, store::Subnet};
 

@@ -153,7 +153,8 @@ pub async fn remove(call: Call) -> Result<Reply> {
             Some(format!("name:\"{}\" id:\"{}\"", c.name, place.id.get(..12).unwrap_or(&place.id)))
         })
         .collect();
-    if !active.is_empty() {
+    // A container that is just starting has taken its address.
+    if !active.is_empty() || !network.addresses.is_empty() {
         return Err(Error::forbidden(format!(
             "error while removing network: network {} has active endpoints ({})",
             network.name,

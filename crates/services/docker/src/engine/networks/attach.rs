@@ -49,7 +49,7 @@ fn take(tx: &mut Tx<'_>, id: &str, endpoint: &str, asked: [Option<IpAddr>; 2]) -
 }
 
 /// Gives back what an endpoint has.
-pub(crate) fn release(tx: &mut Tx<'_>, network: &str, endpoint: &str) -> Result<()> {
+fn release(tx: &mut Tx<'_>, network: &str, endpoint: &str) -> Result<()> {
     if tx.find::<Network>(&Scope::All, network)?.is_some() {
         tx.update::<Network>(&Scope::All, network, |n| {
             n.addresses.retain(|_, e| e != endpoint);
