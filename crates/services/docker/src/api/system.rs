@@ -8,6 +8,9 @@ mod info;
 
 use std::sync::Arc;
 
+pub(super) use df::tree_size;
+pub(super) use events::moment;
+
 use http::header;
 use pileus_base::Result;
 use pileus_http::{Reply, Routes};

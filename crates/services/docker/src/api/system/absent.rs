@@ -36,10 +36,11 @@ pub fn routes(mut table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
         table = table.route(method.clone(), "/containers/{id}/checkpoints", SOCKET, no_checkpoint);
         table = table.route(method, "/containers/{id}/checkpoints/{checkpoint}", SOCKET, no_checkpoint);
     }
-    table
-        .get("/plugins", SOCKET, plugins)
-        .post("/session", SOCKET, no_buildkit)
-        .post("/grpc", SOCKET, no_buildkit)
+    table.get("/plugins", SOCKET, plugins).post("/session", SOCKET, no_buildkit).post(
+        "/grpc",
+        SOCKET,
+        no_buildkit,
+    )
 }
 
 async fn no_swarm(_: Call) -> Result<Reply> {

@@ -76,7 +76,11 @@ pub async fn df(call: Call) -> Result<Reply> {
     Reply::ok(&out)
 }
 
-fn image_view(i: &Image, all: &[pileus_store::Stored<Image>], containers: &[pileus_store::Stored<Container>]) -> Value {
+fn image_view(
+    i: &Image,
+    all: &[pileus_store::Stored<Image>],
+    containers: &[pileus_store::Stored<Container>],
+) -> Value {
     let others: Vec<&String> = all.iter().filter(|o| o.id != i.id).flat_map(|o| &o.layers).collect();
     let shared: u64 =
         i.layers.iter().zip(&i.layer_bytes).filter(|(l, _)| others.contains(l)).map(|(_, b)| b).sum();
@@ -100,7 +104,7 @@ fn image_view(i: &Image, all: &[pileus_store::Stored<Image>], containers: &[pile
 }
 
 /// What a tree's files take, in bytes; links aren't followed.
-fn tree_size(path: &std::path::Path) -> u64 {
+pub(in crate::api) fn tree_size(path: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };
     entries
         .flatten()

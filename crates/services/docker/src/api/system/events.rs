@@ -13,8 +13,20 @@ use super::{super::Flags, super::wire::Filters, Call};
 use crate::{Event, events::now_ns};
 
 const FILTERS: &[&str] = &[
-    "type", "event", "container", "image", "label", "network", "volume", "daemon", "scope", "plugin",
-    "service", "node", "secret", "config",
+    "type",
+    "event",
+    "container",
+    "image",
+    "label",
+    "network",
+    "volume",
+    "daemon",
+    "scope",
+    "plugin",
+    "service",
+    "node",
+    "secret",
+    "config",
 ];
 
 pub async fn events(call: Call) -> Result<Reply> {
@@ -25,10 +37,8 @@ pub async fn events(call: Call) -> Result<Reply> {
     let (past, receiver) = call.state.events.subscribe();
     let end = until.unwrap_or(i64::MAX);
     let wanted = move |e: &Event| e.at_ns <= end && passes(&filters, e);
-    let past: Vec<Event> = past
-        .into_iter()
-        .filter(|e| since.is_some_and(|s| e.at_ns >= s) && wanted(e))
-        .collect();
+    let past: Vec<Event> =
+        past.into_iter().filter(|e| since.is_some_and(|s| e.at_ns >= s) && wanted(e)).collect();
     let left = until.map(|u| u64::try_from(u - now_ns()).unwrap_or(0));
     let deadline = left.map(|ns| tokio::time::Instant::now() + std::time::Duration::from_nanos(ns));
     let told = stream::iter(past);
@@ -108,7 +118,7 @@ fn passes(filters: &Filters, e: &Event) -> bool {
 ///
 /// # Errors
 /// 400 where it is neither.
-fn moment(text: &str) -> Result<Option<i64>> {
+pub(in crate::api) fn moment(text: &str) -> Result<Option<i64>> {
     if text.is_empty() || text == "0" {
         return Ok((text == "0").then_some(0));
     }

@@ -25,9 +25,9 @@ pub async fn info(call: Call) -> Result<Reply> {
     let v2 = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     let identity = docker.options.project.to_string();
     let mirrors: Vec<_> = docker.options.mirrors.clone();
-    let insecure: Vec<_> =
-        ["::1/128".to_owned(), "127.0.0.0/8".to_owned()].into_iter().collect();
-    let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| mem_total(&t)).unwrap_or_default();
+    let insecure: Vec<_> = ["::1/128".to_owned(), "127.0.0.0/8".to_owned()].into_iter().collect();
+    let memory =
+        std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| mem_total(&t)).unwrap_or_default();
     let listening = docker.options.insecure_registries.clone();
     let mut index = json!({
         "docker.io": {"Name": "docker.io", "Mirrors": mirrors, "Secure": true, "Official": true}
@@ -36,7 +36,7 @@ pub async fn info(call: Call) -> Result<Reply> {
         index[name] = json!({"Name": name, "Mirrors": [], "Secure": false, "Official": false});
     }
     let runc = json!({"path": "pileus"});
-    Reply::ok(&json!({
+    let mut shown = json!({
         "ID": identity,
         "Containers": containers.len(),
         "ContainersRunning": running,
@@ -66,6 +66,8 @@ pub async fn info(call: Call) -> Result<Reply> {
         "NFd": std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         "NGoroutines": std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
         "SystemTime": rfc3339(now_ns()),
+    });
+    let more = json!({
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": if v2 { "2" } else { "1" },
@@ -111,7 +113,11 @@ pub async fn info(call: Call) -> Result<Reply> {
         "DefaultAddressPools": [{"Base": crate::model::pools::BASE, "Size": crate::model::pools::SIZE}],
         "CDISpecDirs": [],
         "Warnings": null,
-    }))
+    });
+    if let (Some(all), serde_json::Value::Object(more)) = (shown.as_object_mut(), more) {
+        all.extend(more);
+    }
+    Reply::ok(&shown)
 }
 
 /// The system's name and version.
