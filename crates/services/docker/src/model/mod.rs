@@ -1,1 +1,3 @@
 //! What things are: pure.
+
+pub mod reference;
