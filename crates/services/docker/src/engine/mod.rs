@@ -3,5 +3,6 @@
 pub mod execs;
 pub mod images;
 pub mod networks;
+pub mod registry;
 pub mod volumes;
 pub mod watch;
