@@ -1,1 +1,2 @@
 //! What things are: pure.
+pub mod dockerfile;
