@@ -20,6 +20,8 @@ pub struct Config {
     pub network: Network,
     /// Servers.
     pub compute: Compute,
+    /// The container engine.
+    pub docker: Docker,
 }
 
 /// `[daemon]`
@@ -156,6 +158,40 @@ impl Default for Compute {
             cpu_ratio: 16.0,
             ram_ratio: 1.5,
             disk_ratio: 10.0,
+        }
+    }
+}
+
+/// `[docker]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Docker {
+    /// Serve the engine at `<state-dir>/docker.sock`.
+    pub enabled: bool,
+    /// The project that the engine's networks and volumes belong to.
+    pub project: String,
+    /// The group that may open the socket, where the host has it; whoever is in it is root's equal.
+    pub group: String,
+    /// Registries asked first for what is on Docker Hub: `http://127.0.0.1:5000`.
+    pub mirrors: Vec<String>,
+    /// Whether what the mirrors don't have doesn't exist.
+    pub mirrors_authoritative: bool,
+    /// Registries spoken to without TLS besides those on loopback.
+    pub insecure_registries: Vec<String>,
+    /// The host's address at which ports are published, where a container names none.
+    pub publish_ip: std::net::IpAddr,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            project: "demo".into(),
+            group: "pileus".into(),
+            mirrors: Vec::new(),
+            mirrors_authoritative: false,
+            insecure_registries: Vec::new(),
+            publish_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
         }
     }
 }

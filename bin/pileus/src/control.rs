@@ -34,6 +34,8 @@ static FAMILY: Family = Family {
 
 /// What the socket's answers are made of.
 pub struct Parts {
+    /// The container engine, where it is served.
+    pub docker: Option<Arc<pileus_docker::Docker>>,
     pub store: Store,
     pub host: Arc<dyn Host>,
     pub reconcilers: Arc<Running>,
@@ -192,6 +194,9 @@ impl Parts {
         let leaving = *self.leaving.lock();
         if leaving == Leaving::Daemon {
             return Ok(());
+        }
+        if let Some(docker) = &self.docker {
+            docker.end(leaving == Leaving::Purge).await.map_err(crate::daemon::told)?;
         }
         for (id, _) in self.host.servers().await.map_err(crate::daemon::told)? {
             self.host.remove_server(id).await.map_err(crate::daemon::told)?;

@@ -28,7 +28,7 @@ use tokio::{
 use crate::{
     clouds::{self, Clouds},
     config::Config,
-    control,
+    control, docker,
     state::{StateDir, socket},
     tls,
 };
@@ -118,6 +118,11 @@ impl Daemon {
             Stacks::open(store.clone(), compute.clone(), images.clone(), networks.clone(), identity.clone());
         let stacks = stacks.await.map_err(told)?;
 
+        let docker = match config.docker.enabled && !simulate {
+            true => Some(docker::open(state, &config.docker, &store, &host, &networks).await?),
+            false => None,
+        };
+
         let jobs = Jobs::new(store.clone());
         let jobs = stacks.jobs(compute.jobs(images.jobs(jobs)));
         let owner = state.instance.to_string();
@@ -132,6 +137,7 @@ impl Daemon {
         let stop = Arc::new(Notify::new());
         let parts = Arc::new(control::Parts {
             store,
+            docker: docker.clone(),
             host,
             reconcilers: reconcilers.clone(),
             metrics: metrics.clone(),
@@ -172,6 +178,10 @@ impl Daemon {
             control_socket(&state.path)?,
             vec![Mount { prefix: "", service: Arc::new(control::service(parts.clone())) }],
         );
+        if let Some(docker) = docker {
+            let mount = Mount { prefix: "", service: Arc::new(docker.service()) };
+            server.unix(docker::socket(&state.path, &config.docker.group)?, vec![mount]);
+        }
         Ok(Self { base_url, server, runner, reconcilers, stop, parts })
     }
 

@@ -15,6 +15,7 @@ pub fn run(state_dir: &Path, admin: bool) -> anyhow::Result<()> {
         ("OS_CLIENT_CONFIG_FILE", clouds.display().to_string()),
         ("OS_CLOUD", cloud.to_owned()),
         ("PILEUS_STATE_DIR", state_dir.display().to_string()),
+        ("DOCKER_HOST", format!("unix://{}", crate::state::docker_socket(state_dir).display())),
     ];
     for (name, value) in exports {
         println!("export {name}={}", quote(&value));

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod daemon;
 mod dial;
+mod docker;
 mod down;
 mod env;
 mod image;

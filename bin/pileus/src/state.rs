@@ -20,6 +20,11 @@ pub struct StateDir {
     _lock: File,
 }
 
+/// The container engine's socket.
+pub fn docker_socket(state_dir: &Path) -> PathBuf {
+    state_dir.join("docker.sock")
+}
+
 /// The daemon's control socket.
 pub fn socket(state_dir: &Path) -> PathBuf {
     state_dir.join("pileus.sock")

@@ -19,10 +19,10 @@ mod tasks;
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
-use pileus_base::{Result, ids::ProjectId};
+use pileus_base::{Error, Result, Scope, ids::ProjectId};
 use pileus_host::Host;
 use pileus_network::Networks as Neutron;
-use pileus_store::Store;
+use pileus_store::{Query, Store};
 
 pub use events::{Event, Events};
 pub use store::{Container, Image, Network, Volume};
@@ -92,6 +92,30 @@ impl Docker {
         api::routes(self.clone())
     }
 
+    /// Ends every container; with `purge`, the bridges go too.
+    ///
+    /// # Errors
+    /// Those of the host.
+    pub async fn end(&self, purge: bool) -> Result<()> {
+        for id in self.host.containers().await? {
+            match purge {
+                true => self.host.remove_container(&id).await?,
+                false => self.host.signal_container(&id, 9).await.or_else(gone)?,
+            }
+        }
+        if !purge {
+            return Ok(());
+        }
+        for sandbox in self.host.sandboxes().await? {
+            self.host.remove_sandbox(&sandbox).await?;
+        }
+        let all = |rd: &mut pileus_store::Read<'_>| rd.list::<Network>(&Scope::All, &Query::all());
+        for network in self.store.read(all).await?.into_iter().filter(|n| !n.link.is_empty()) {
+            self.host.remove_bridge(&network.id, &network.link).await?;
+        }
+        Ok(())
+    }
+
     /// The lock of one container.
     pub(crate) fn lock(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         self.busy.lock().entry(id.to_owned()).or_default().clone()
@@ -103,4 +127,12 @@ pub(crate) fn new_id() -> String {
     use rand::RngExt;
     let bytes: [u8; 32] = rand::rng().random();
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A container that doesn't run is no failure of ending it.
+fn gone(e: Error) -> Result<()> {
+    match e.kind() {
+        pileus_base::Kind::NotFound | pileus_base::Kind::Conflict => Ok(()),
+        _ => Err(e),
+    }
 }
