@@ -150,7 +150,7 @@ impl Builder {
     /// Gives what was built its names, which other images lose.
     pub(super) async fn tag(&self, id: &str) -> Result<()> {
         for tag in self.options.tags.clone() {
-            let (id, name) = (id.to_owned(), tag.clone());
+            let (of, name) = (id.to_owned(), tag.clone());
             self.docker
                 .store
                 .write(move |tx| {
@@ -158,7 +158,7 @@ impl Builder {
                         other.value.tags.retain(|t| *t != name);
                         tx.put(&other)?;
                     }
-                    tx.update::<Image>(&Scope::All, &id, |i| {
+                    tx.update::<Image>(&Scope::All, &of, |i| {
                         i.tags.push(name.clone());
                         i.tagged_ns = now_ns();
                         Ok(())

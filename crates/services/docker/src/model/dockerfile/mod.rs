@@ -8,4 +8,4 @@ mod words;
 pub(crate) use ignore::{Ignore, matches};
 pub(crate) use instruction::{Args, Command, Copy, From, Health, instruction};
 pub(crate) use lines::{Dockerfile, Heredoc, Line};
-pub(crate) use words::{Vars, expand, split_words};
+pub(crate) use words::expand;
