@@ -1,5 +1,6 @@
 //! The Engine API: the route table, one file per kind of object.
 
+mod build;
 mod containers;
 mod execs;
 mod images;
@@ -67,7 +68,7 @@ fn message(e: &Error) -> String {
 pub fn routes(docker: Arc<Docker>) -> Service {
     let table = Routes::new(&FAMILY, docker).rewrite(path).stamp(stamp);
     let table = system::routes(containers::routes(execs::routes(table)));
-    networks::routes(volumes::routes(images::routes(table))).build()
+    build::routes(networks::routes(volumes::routes(images::routes(table)))).build()
 }
 
 fn stamp(headers: &mut HeaderMap) {
