@@ -327,7 +327,9 @@ impl Supervisor {
         match (request.verb, of) {
             (b'a', Some(of)) if self.processes[of].pidfd.is_some() => client.of = Some(of),
             (b'e', None) => {
-                let Some(program) = request.program else { return refused(125, "no program".into()) };
+                let Some(mut program) = request.program else { return refused(125, "no program".into()) };
+                // What the container may not do, nobody may who joins it.
+                program.seccomp.clone_from(&self.plan.program.seccomp);
                 match spawn::exec(&self.plan, &self.init, &program, request.wanted & STDIN != 0) {
                     Ok(started) => {
                         self.processes.push(Process::new(request.exec, started, program.tty));
