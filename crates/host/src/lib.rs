@@ -48,7 +48,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// One host.
-pub trait Host: Send + Sync + 'static {
+pub trait Host: Containers + Layers + Bridges + Send + Sync + 'static {
     /// What it is and has.
     fn facts(&self) -> BoxFuture<'_, Result<HostFacts>>;
 
