@@ -14,7 +14,6 @@ pub mod save;
 use std::collections::{BTreeMap, HashSet};
 
 use pileus_base::{Error, Result};
-use pileus_host::Layers as _;
 use pileus_store::{Query, Resource, Stored};
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, RwLockReadGuard};
@@ -153,14 +152,18 @@ fn add(to: &mut Vec<String>, more: &[String]) {
 /// A name in an error: with the tag that it means.
 fn shown(name: &str) -> String {
     match Reference::parse(name) {
-        Ok(reference) if !name.starts_with("sha256:") => familiar(&reference.or_latest().to_string()).to_owned(),
+        Ok(reference) if !name.starts_with("sha256:") => {
+            familiar(&reference.or_latest().to_string()).to_owned()
+        }
         _ => name.to_owned(),
     }
 }
 
 /// Which of the images a name means: a whole id, a tag, a digest, or the beginning of an id.
 fn pick(all: &[Stored<Image>], name: &str) -> Result<Option<usize>> {
-    if is_digest(name) && let Some(at) = all.iter().position(|i| i.id == name) {
+    if is_digest(name)
+        && let Some(at) = all.iter().position(|i| i.id == name)
+    {
         return Ok(Some(at));
     }
     let bare = name.strip_prefix("sha256:").unwrap_or(name);

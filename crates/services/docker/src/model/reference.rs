@@ -137,9 +137,9 @@ fn is_component(part: &str) -> bool {
     let edges = part.bytes().next().is_some_and(word) && part.bytes().last().is_some_and(word);
     edges
         && part.bytes().all(|b| word(b) || matches!(b, b'.' | b'_' | b'-'))
-        && part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).all(|joint| {
-            matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-')
-        })
+        && part
+            .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            .all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|b| b == b'-'))
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ fn fits(pattern: &str, name: &str) -> bool {
         })
         .collect();
     let Ok(shape) = regex::Regex::new(&format!("^{shape}$")) else { return false };
-    [name, familiar(name), repository_of(name), familiar(repository_of(name))].iter().any(|n| shape.is_match(n))
+    [name, familiar(name), repository_of(name), familiar(repository_of(name))]
+        .iter()
+        .any(|n| shape.is_match(n))
 }
 
 /// The time that `until` and such ask for, in seconds: a number, RFC 3339, or a duration before now.
@@ -151,8 +153,7 @@ pub(super) async fn list(call: Call) -> Result<Reply> {
 }
 
 fn shared_size(image: &Image, all: &[pileus_store::Stored<Image>]) -> i64 {
-    let others: HashSet<&String> =
-        all.iter().filter(|i| i.id != image.id).flat_map(|i| &i.layers).collect();
+    let others: HashSet<&String> = all.iter().filter(|i| i.id != image.id).flat_map(|i| &i.layers).collect();
     let shared = image.layers.iter().zip(&image.layer_bytes).filter(|(l, _)| others.contains(l));
     i64::try_from(shared.map(|(_, bytes)| bytes).sum::<u64>()).unwrap_or(i64::MAX)
 }

@@ -99,9 +99,7 @@ fn credentials(call: &Call) -> Option<Credentials> {
 
 fn platform(text: &str) -> Platform {
     let mut parts = text.split('/');
-    let mut next = |default: &str| {
-        parts.next().filter(|p| !p.is_empty()).unwrap_or(default).to_owned()
-    };
+    let mut next = |default: &str| parts.next().filter(|p| !p.is_empty()).unwrap_or(default).to_owned();
     Platform { os: next("linux"), architecture: next("amd64"), variant: next("") }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use pileus_base::{Error, Result};
-use pileus_host::Layers as _;
 use serde_json::{Map, Value, json};
 
 use super::{blobs::Scratch, bringing_in, digest_of};
@@ -123,9 +122,7 @@ pub(crate) fn apply_changes(config: &mut Value, changes: &[String]) -> Result<()
             "HEALTHCHECK" if rest.starts_with("CMD") => {
                 let test = match command(rest[3..].trim()) {
                     Value::Array(args) if args.len() == 3 && args[1] == "-c" => json!(["CMD-SHELL", args[2]]),
-                    Value::Array(args) => {
-                        Value::Array(std::iter::once(json!("CMD")).chain(args).collect())
-                    }
+                    Value::Array(args) => Value::Array(std::iter::once(json!("CMD")).chain(args).collect()),
                     other => other,
                 };
                 config["Healthcheck"] = json!({ "Test": test });
@@ -188,7 +185,9 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
         .iter()
         .map(|w| {
             split(w).ok_or_else(|| {
-                Error::bad_request(format!("Syntax error - can't find = in {w:?}. Must be of the form: name=value"))
+                Error::bad_request(format!(
+                    "Syntax error - can't find = in {w:?}. Must be of the form: name=value"
+                ))
             })
         })
         .collect()
@@ -201,7 +200,8 @@ mod tests {
     #[test]
     fn changes_are_dockerfile_lines() {
         let mut config = json!({ "Env": ["A=1", "B=2"] });
-        let lines = ["CMD [\"sh\"]", "env A=3 C=\"x y\"", "EXPOSE 80 53/udp", "LABEL a=b", "ENTRYPOINT run it"];
+        let lines =
+            ["CMD [\"sh\"]", "env A=3 C=\"x y\"", "EXPOSE 80 53/udp", "LABEL a=b", "ENTRYPOINT run it"];
         apply_changes(&mut config, &lines.map(str::to_owned)).unwrap();
         assert_eq!(config["Cmd"], json!(["sh"]));
         assert_eq!(config["Env"], json!(["B=2", "A=3", "C=x y"]));

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, io::Read, io::Seek, path::PathBuf};
 
 use pileus_base::{Error, Result};
-use pileus_host::Layers as _;
 use pileus_http::Chunks;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -118,8 +117,9 @@ impl Archive {
     }
 
     async fn open_file(&self, name: &str) -> Result<(tokio::io::Take<tokio::fs::File>, u64)> {
-        let (at, size) =
-            self.place(name).ok_or_else(|| Error::bad_request(format!("open {name}: no such file or directory")))?;
+        let (at, size) = self
+            .place(name)
+            .ok_or_else(|| Error::bad_request(format!("open {name}: no such file or directory")))?;
         let failed = |e| Error::wrap("failed to read the archive", e);
         let mut file = tokio::fs::File::open(&self.path).await.map_err(failed)?;
         file.seek(std::io::SeekFrom::Start(at)).await.map_err(failed)?;
@@ -191,9 +191,12 @@ async fn images_of(archive: &Archive) -> Result<Vec<Found>> {
             manifest = archive.json(&blob_path(&json!(ours))).await?;
         }
         let config = archive.bytes(&blob_path(&manifest["config"]["digest"])).await?;
-        let layers = manifest["layers"].as_array().into_iter().flatten().map(|l| blob_path(&l["digest"])).collect();
+        let layers =
+            manifest["layers"].as_array().into_iter().flatten().map(|l| blob_path(&l["digest"])).collect();
         let notes = &entry["annotations"];
-        let name = notes["io.containerd.image.name"].as_str().or(notes["org.opencontainers.image.ref.name"].as_str());
+        let name = notes["io.containerd.image.name"]
+            .as_str()
+            .or(notes["org.opencontainers.image.ref.name"].as_str());
         let tags = name.filter(|n| n.contains([':', '/'])).map(str::to_owned).into_iter().collect();
         all.push(Found { config, tags, layers });
     }
@@ -204,7 +207,8 @@ async fn images_of(archive: &Archive) -> Result<Vec<Found>> {
 pub(crate) fn pick_platform(list: &Value, os: &str, arch: &str, variant: &str) -> Option<String> {
     list["manifests"].as_array()?.iter().find_map(|m| {
         let p = &m["platform"];
-        let fits = p["os"] == os && p["architecture"] == arch && (variant.is_empty() || p["variant"] == variant);
+        let fits =
+            p["os"] == os && p["architecture"] == arch && (variant.is_empty() || p["variant"] == variant);
         m["digest"].as_str().filter(|_| fits).map(str::to_owned)
     })
 }

@@ -50,7 +50,8 @@ fn is_id_prefix(id: &str, name: &str) -> bool {
 
 /// At most one tag, and digests of no other repository.
 fn single(image: &Image) -> bool {
-    let repositories: HashSet<&str> = image.tags.iter().chain(&image.digests).map(|n| repository_of(n)).collect();
+    let repositories: HashSet<&str> =
+        image.tags.iter().chain(&image.digests).map(|n| repository_of(n)).collect();
     image.tags.len() + image.digests.len() <= 1 || (image.tags.len() <= 1 && repositories.len() == 1)
 }
 
@@ -157,7 +158,9 @@ fn delete(tx: &mut Tx<'_>, id: &str, force: bool, prune: bool, quiet: bool, done
         .list::<Image>(&Scope::All, &Query::all())?
         .into_iter()
         .flat_map(|i| i.value.layers)
-        .chain(tx.list::<Container>(&Scope::All, &Query::all())?.into_iter().flat_map(|c| c.value.rootfs.layers))
+        .chain(
+            tx.list::<Container>(&Scope::All, &Query::all())?.into_iter().flat_map(|c| c.value.rootfs.layers),
+        )
         .collect();
     for (layer, chain) in image.layers.iter().zip(chain_ids(&image)).rev() {
         if !kept.contains(layer) {

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use bytes::Bytes;
 use pileus_base::{Error, Kind, Result};
-use pileus_host::Layers as _;
 use serde_json::{Map, Value, json};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
@@ -25,7 +24,7 @@ pub(crate) struct LayerFile {
     /// The media type, OCI's.
     pub media: &'static str,
     /// Removed with it, where the file is made for this use.
-    pub scratch: Option<Scratch>,
+    pub _scratch: Option<Scratch>,
 }
 
 /// The media type of a layer's file, by how it begins.
@@ -50,12 +49,12 @@ impl Docker {
         {
             let path = blobs.path(digest);
             let media = media_of(&path).await?;
-            return Ok(LayerFile { path, digest: digest.clone(), size, media, scratch: None });
+            return Ok(LayerFile { path, digest: digest.clone(), size, media, _scratch: None });
         }
         let id = image.layers.get(at).ok_or_else(|| Error::internal("an image without one of its layers"))?;
         let (scratch, digest, size) = blobs.take(self.host.export_layer(id).await?).await?;
         let media = "application/vnd.oci.image.layer.v1.tar";
-        Ok(LayerFile { path: scratch.0.clone(), digest, size, media, scratch: Some(scratch) })
+        Ok(LayerFile { path: scratch.0.clone(), digest, size, media, _scratch: Some(scratch) })
     }
 
     /// The images that names stand for, each with the tags that were asked for.

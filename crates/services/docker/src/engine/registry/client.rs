@@ -59,8 +59,7 @@ impl Client {
         loop {
             let ours = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
             let authorization = self.authorization.lock().clone().filter(|_| ours);
-            let reply =
-                once(method.clone(), &url, accept, authorization.as_deref(), payload.clone()).await?;
+            let reply = once(method.clone(), &url, accept, authorization.as_deref(), payload.clone()).await?;
             if reply.status() == StatusCode::UNAUTHORIZED && !asked && ours {
                 asked = true;
                 let challenge = reply.headers().get(header::WWW_AUTHENTICATE);
@@ -101,8 +100,9 @@ impl Client {
             return Ok(basic);
         }
         let Some(realm) = field(rest, "realm") else { return Ok(None) };
-        let encode =
-            |t: &str| percent_encoding::utf8_percent_encode(t, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let encode = |t: &str| {
+            percent_encoding::utf8_percent_encode(t, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
         let mut url = format!("{realm}?client_id=docker");
         for name in ["service", "scope"] {
             if let Some(value) = field(rest, name) {

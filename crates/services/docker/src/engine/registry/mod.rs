@@ -89,9 +89,9 @@ impl Docker {
         let reply = client.send(Method::GET, "/v2/", "", empty).await?;
         match reply.status() {
             StatusCode::OK => Ok(()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(Error::unauthorized(format!("login attempt to {base}/v2/ failed with status: 401 Unauthorized")))
-            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::unauthorized(format!(
+                "login attempt to {base}/v2/ failed with status: 401 Unauthorized"
+            ))),
             other => Err(Error::internal(format!("login attempt to {base}/v2/ failed with status: {other}"))),
         }
     }

@@ -130,20 +130,17 @@ impl Docker {
         let (from, to) = (layer.path.clone(), blobs.scratch());
         let failed = |e: std::io::Error| Error::wrap("failed to compress a layer", e);
         let to = tokio::task::spawn_blocking(move || {
-            let mut out = flate2::write::GzEncoder::new(
-                std::fs::File::create(&to.0)?,
-                flate2::Compression::fast(),
-            );
+            let mut out =
+                flate2::write::GzEncoder::new(std::fs::File::create(&to.0)?, flate2::Compression::fast());
             std::io::copy(&mut std::fs::File::open(from)?, &mut out)?;
             out.finish().map(|_| to)
         })
         .await
         .map_err(|e| Error::wrap("failed to compress a layer", e))?
         .map_err(failed)?;
-        let (scratch, digest, size) =
-            blobs.take(tokio::fs::File::open(&to.0).await.map_err(failed)?).await?;
+        let (scratch, digest, size) = blobs.take(tokio::fs::File::open(&to.0).await.map_err(failed)?).await?;
         let media = "application/vnd.oci.image.layer.v1.tar+gzip";
-        Ok(LayerFile { path: scratch.0.clone(), digest, size, media, scratch: Some(scratch) })
+        Ok(LayerFile { path: scratch.0.clone(), digest, size, media, _scratch: Some(scratch) })
     }
 }
 
