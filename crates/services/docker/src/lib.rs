@@ -8,6 +8,7 @@
 //! verbs of the host, and writes what came of it; [`tasks`] sets right what a killed daemon left between.
 
 #![forbid(unsafe_code)]
+#![recursion_limit = "256"]
 
 pub mod api;
 mod engine;

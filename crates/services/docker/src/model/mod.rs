@@ -1,1 +1,5 @@
 //! What things are: pure.
+
+pub mod config;
+pub mod signals;
+pub mod views;
