@@ -15,7 +15,7 @@ impl Docker {
     pub(crate) async fn start_container(self: &Arc<Self>, name: &str) -> Result<bool> {
         let id = self.container(name).await?.value.id;
         let lock = self.lock(&id);
-        let _held = lock.lock().await;
+        let held = lock.lock().await;
         let c = self.container(&id).await?.value;
         if c.state.status == Status::Paused {
             return Err(Error::conflict("cannot start a paused container, try unpause instead"));
@@ -26,7 +26,12 @@ impl Docker {
         if c.runs() {
             return Ok(false);
         }
-        self.start_held(&id, false).await.map(|()| true)
+        let started = self.start_held(&id, false).await;
+        drop(held);
+        if started.is_err() && c.host_config["AutoRemove"] == json!(true) {
+            self.remove_container(&id, true, true).await?;
+        }
+        started.map(|()| true)
     }
 
     /// Starts by the restart policy, unless somebody stopped it meanwhile.

@@ -107,11 +107,7 @@ impl Docker {
             namespaces.push(json!({"type": "network", "path": path}));
         }
         let privileged = host["Privileged"] == json!(true);
-        let devices = if privileged {
-            json!([{"allow": true, "access": "rwm"}])
-        } else {
-            json!([{"allow": false, "access": "rwm"}])
-        };
+        let devices = if privileged { json!([{"allow": true, "access": "rwm"}]) } else { allowed_devices() };
         let mut limits = resources(host);
         limits["devices"] = devices;
         let shares_uts = host["UTSMode"] == json!("host");
@@ -238,6 +234,20 @@ impl Docker {
     }
 }
 
+/// The devices that every container may use: null, zero, full, random, urandom, tty, console, ptmx and pts.
+fn allowed_devices() -> Value {
+    let mut all = vec![
+        json!({"allow": false, "access": "rwm"}),
+        json!({"allow": true, "type": "c", "access": "m"}),
+        json!({"allow": true, "type": "b", "access": "m"}),
+        json!({"allow": true, "type": "c", "major": 136, "access": "rwm"}),
+    ];
+    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)] {
+        all.push(json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": "rwm"}));
+    }
+    json!(all)
+}
+
 /// Limits as the host takes them.
 pub(crate) fn limits(host: &Value) -> Result<LinuxResources> {
     serde_json::from_value(resources(host)).map_err(|e| Error::wrap("failed to make limits", e))
@@ -247,7 +257,7 @@ fn resources(host: &Value) -> Value {
     let number = |key: &str| host[key].as_i64().filter(|n| *n != 0);
     let mut cpu = Map::new();
     let mut memory = Map::new();
-    let mut put = |map: &mut Map<String, Value>, key: &str, value: Option<i64>| {
+    let put = |map: &mut Map<String, Value>, key: &str, value: Option<i64>| {
         if let Some(n) = value {
             map.insert(key.into(), json!(n));
         }

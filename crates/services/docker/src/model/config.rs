@@ -1,7 +1,5 @@
 //! A new container's configuration: the client's merged with the image's, defaults filled in, names.
 
-use std::collections::BTreeMap;
-
 use pileus_base::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -287,11 +285,6 @@ pub fn check_host(host: &Value) -> Result<()> {
         return Err(Error::bad_request("Minimum memory limit allowed is 6MB"));
     }
     Ok(())
-}
-
-/// Labels of a JSON object.
-pub fn labels(value: &Value) -> BTreeMap<String, String> {
-    serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ async fn settle(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
         Status::Starting => undo_start(docker, c).await,
         Status::Running | Status::Paused => adopt(docker, c).await,
         Status::Restarting => docker.start_again(&c.id).await,
+        // `always` means a new daemon too, even where somebody had stopped it.
+        Status::Exited if c.host_config["RestartPolicy"]["Name"] == "always" => {
+            docker.start_container(&c.id).await.map(drop)
+        }
         Status::Created | Status::Exited => Ok(()),
     }
 }
