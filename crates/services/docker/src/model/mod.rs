@@ -4,3 +4,6 @@ pub mod dockerfile;
 pub mod pools;
 pub mod reference;
 pub mod spec;
+pub mod config;
+pub mod signals;
+pub mod views;

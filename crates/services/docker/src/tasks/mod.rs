@@ -1,13 +1,94 @@
 //! What must stay true: what a killed daemon left between is finished or undone.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use pileus_base::Result;
+use pileus_host::ContainerState;
 
-use crate::Docker;
+use crate::{Container, Docker, events::now_ns, store::Status};
 
 /// Brings documents and host together again: adopts what runs, notes what ended, removes what was being
 /// removed or is nobody's.
-pub async fn recover(_docker: &Arc<Docker>) -> Result<()> {
+pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
+    let all = docker.containers().await?;
+    let known: BTreeSet<&str> = all.iter().map(|c| c.id.as_str()).collect();
+    for id in docker.host.containers().await? {
+        if !known.contains(id.as_str()) {
+            docker.host.remove_container(&id).await?;
+        }
+    }
+    for c in all {
+        let id = c.id.clone();
+        if let Err(e) = settle(docker, c).await {
+            tracing::warn!(container = %id, "failed to recover: {}", e.chain());
+        }
+    }
     Ok(())
+}
+
+async fn settle(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
+    match c.state.status {
+        Status::Removing | Status::Dead => docker.finish_removal(&mut c, true, false).await,
+        Status::Starting => undo_start(docker, c).await,
+        Status::Running | Status::Paused => adopt(docker, c).await,
+        Status::Restarting => docker.start_again(&c.id).await,
+        // `always` means a new daemon too, even where somebody had stopped it.
+        Status::Exited if c.host_config["RestartPolicy"]["Name"] == "always" => {
+            docker.start_container(&c.id).await.map(drop)
+        }
+        Status::Created | Status::Exited => Ok(()),
+    }
+}
+
+/// A start that was cut off: whatever came of it is ended, and it starts anew where its policy says so.
+async fn undo_start(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
+    if let ContainerState::Running { .. } = docker.host.container(&c.id).await? {
+        docker
+            .host
+            .signal_container(&c.id, crate::model::signals::KILL)
+            .await
+            .or_else(crate::engine::life::gone)?;
+        docker.host.wait_container(&c.id).await?;
+    }
+    docker.disconnect_all(&mut c).await?;
+    let again = crate::engine::watch::restarts(&c, 128);
+    let (endpoints, published) = (c.endpoints.clone(), c.published.clone());
+    docker
+        .change(&c.id, move |c| {
+            c.endpoints.clone_from(&endpoints);
+            c.published.clone_from(&published);
+            c.state.pid = 0;
+            c.state.status = if c.state.started_ns == 0 { Status::Created } else { Status::Exited };
+            if again {
+                c.state.status = Status::Restarting;
+            }
+        })
+        .await?;
+    if again { docker.start_again(&c.id).await } else { Ok(()) }
+}
+
+/// One that ran when the daemon went: it runs on, or its end is noted.
+async fn adopt(docker: &Arc<Docker>, c: Container) -> Result<()> {
+    // Execs of an earlier daemon are not known any more.
+    docker.change(&c.id, |c| c.execs.clear()).await?;
+    match docker.host.container(&c.id).await? {
+        ContainerState::Running { pid, paused } => {
+            docker.reconnect(&c).await?;
+            let c = docker
+                .change(&c.id, move |c| {
+                    c.state.pid = pid;
+                    c.state.status = if paused { Status::Paused } else { Status::Running };
+                })
+                .await?;
+            docker.watch_end(&c.id);
+            docker.watch_health(&c);
+            Ok(())
+        }
+        // A host that was booted again knows nothing of it.
+        ContainerState::Absent => {
+            let gone = ContainerState::Exited { code: 255, oom_killed: false, at_ns: now_ns() };
+            docker.ended(&c.id, gone).await
+        }
+        ended => docker.ended(&c.id, ended).await,
+    }
 }

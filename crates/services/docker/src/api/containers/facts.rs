@@ -1,0 +1,120 @@
+//! What a container is and does: inspect, top, stats.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pileus_base::Result;
+use pileus_host::ContainerStats;
+use pileus_http::{Body, Reply};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api::{Call, Flags},
+    events::{now_ns, rfc3339},
+    model::views,
+};
+
+pub async fn inspect(call: Call) -> Result<Reply> {
+    let docker = &call.state;
+    let c = docker.container(call.param("id")).await?.value;
+    let size = if call.flag("size") { Some(docker.sizes(&c).await?) } else { None };
+    let dir = docker.container_dir(&c.id).display().to_string();
+    Reply::ok(&views::inspect(&c, &docker.network_map().await?, &dir, size))
+}
+
+/// `ps -ef` of the container, read from `/proc`.
+pub async fn top(call: Call) -> Result<Reply> {
+    let c = call.state.running(call.param("id"), |id| format!("container {id} is not running")).await?;
+    let mut rows = Vec::new();
+    for pid in call.state.host.container_pids(&c.id).await? {
+        let read = |name: &str| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (stat, status) = (read("stat"), read("status"));
+        let Some((_, after)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let at = |n: usize| fields.get(n).copied().unwrap_or("0");
+        let of = |key: &str| {
+            let line = status.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("");
+            line.split_whitespace().next().unwrap_or("0").to_owned()
+        };
+        let seconds = (at(11).parse::<u64>().unwrap_or(0) + at(12).parse::<u64>().unwrap_or(0)) / 100;
+        let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let command = read("cmdline").replace('\0', " ");
+        let command =
+            if command.trim().is_empty() { format!("[{}]", of("Name:")) } else { command.trim().to_owned() };
+        let uid = of("Uid:");
+        let user = if uid == "0" { "root".to_owned() } else { uid };
+        let began = rfc3339(c.state.started_ns).get(11..16).unwrap_or("").to_owned();
+        rows.push(json!([user, pid.to_string(), at(1), "0", began, "?", time, command]));
+    }
+    Reply::ok(
+        &json!({"Titles": ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"], "Processes": rows}),
+    )
+}
+
+fn cpu(s: &ContainerStats) -> Value {
+    json!({
+        "cpu_usage": {"total_usage": s.cpu_ns[0], "percpu_usage": s.percpu_ns, "usage_in_kernelmode": s.cpu_ns[1],
+            "usage_in_usermode": s.cpu_ns[2]},
+        "system_cpu_usage": s.system_cpu_ns, "online_cpus": s.online_cpus,
+        "throttling_data": {"periods": s.throttling[0], "throttled_periods": s.throttling[1],
+            "throttled_time": s.throttling[2]},
+    })
+}
+
+type Reading = (i64, ContainerStats);
+
+fn shape(name: &str, id: &str, (read, now): &Reading, pre: Option<&Reading>) -> Value {
+    let io = |all: &[(u64, u64, String, u64)]| -> Value {
+        all.iter().map(|(a, b, op, n)| json!({"major": a, "minor": b, "op": op, "value": n})).collect()
+    };
+    let memory: Map<String, Value> = now.memory_stat.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+    let mut figures = json!({"usage": now.memory_bytes[0], "stats": memory, "limit": now.memory_bytes[2]});
+    if !now.cgroup_v2 {
+        figures["max_usage"] = json!(now.memory_bytes[1]);
+        figures["failcnt"] = json!(now.memory_failcnt);
+    }
+    let none = (0, ContainerStats::default());
+    let pre = pre.unwrap_or(&none);
+    let network = |v: &[u64; 8]| {
+        json!({"rx_bytes": v[0], "rx_packets": v[1], "rx_errors": v[2], "rx_dropped": v[3],
+            "tx_bytes": v[4], "tx_packets": v[5], "tx_errors": v[6], "tx_dropped": v[7]})
+    };
+    let networks: Map<String, Value> = now.networks.iter().map(|(n, v)| (n.clone(), network(v))).collect();
+    json!({
+        "name": format!("/{name}"), "id": id, "read": rfc3339(*read), "preread": rfc3339(pre.0),
+        "pids_stats": {"current": now.pids[0], "limit": now.pids[1]},
+        "blkio_stats": {
+            "io_service_bytes_recursive": io(&now.io_bytes), "io_serviced_recursive": io(&now.io_ops),
+            "io_queue_recursive": null, "io_service_time_recursive": null, "io_wait_time_recursive": null,
+            "io_merged_recursive": null, "io_time_recursive": null, "sectors_recursive": null,
+        },
+        "num_procs": 0, "storage_stats": {}, "cpu_stats": cpu(now), "precpu_stats": cpu(&pre.1),
+        "memory_stats": figures, "networks": networks,
+    })
+}
+
+pub async fn stats(call: Call) -> Result<Reply> {
+    let docker = call.state.clone();
+    let c = docker.container(call.param("id")).await?.value;
+    let once = call.query.has("stream") && !call.flag("stream");
+    let skip = usize::from(once && !call.flag("one-shot") && c.runs());
+    let tick = tokio::time::interval(Duration::from_secs(1));
+    let readings = futures_util::stream::unfold((tick, None), move |(mut tick, pre)| {
+        let (docker, id) = (docker.clone(), c.id.clone());
+        async move {
+            tick.tick().await;
+            let c = docker.find_container(&id).await.ok()??.value;
+            let now = if c.runs() { docker.host.container_stats(&id).await.ok() } else { None };
+            let now = now.map_or((0, ContainerStats::default()), |n| (now_ns(), n));
+            let line = format!("{}\n", shape(&c.name, &id, &now, pre.as_ref()));
+            Some((Ok(Bytes::from(line)), (tick, Some(now))))
+        }
+    });
+    use futures_util::StreamExt;
+    let most = if once { 1 } else { usize::MAX };
+    let body = Body::stream(readings.skip(skip).take(most), None);
+    Ok(Reply::stream(200, "application/json", body))
+}

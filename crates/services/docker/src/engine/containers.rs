@@ -1,0 +1,278 @@
+//! Containers: finding, making, renaming, removing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use pileus_base::{Error, Result, Scope};
+use pileus_host::Rootfs;
+use pileus_store::{Query, Resource, Stored, taken};
+use serde_json::{Value, json};
+
+use crate::{
+    Container, Docker,
+    events::now_ns,
+    model::config,
+    new_id,
+    store::{State, Status},
+};
+
+impl Docker {
+    /// The container of an id.
+    pub(crate) async fn find_container(&self, id: &str) -> Result<Option<Stored<Container>>> {
+        let id = id.to_owned();
+        self.store.read(move |r| r.find::<Container>(&Scope::All, &id)).await
+    }
+
+    /// All containers, the newest first.
+    pub(crate) async fn containers(&self) -> Result<Vec<Container>> {
+        let all: Vec<Stored<Container>> =
+            self.store.read(|r| r.list(&Scope::All, &Query::all().sort("created"))).await?;
+        Ok(all.into_iter().rev().map(|c| c.value).collect())
+    }
+
+    /// The container of an id, a name or an id's beginning.
+    ///
+    /// # Errors
+    /// 404, `No such container: X`; 400 where several ids begin so.
+    pub(crate) async fn container(&self, name: &str) -> Result<Stored<Container>> {
+        let asked = name.strip_prefix('/').unwrap_or(name).to_owned();
+        let found = self
+            .store
+            .read(move |r| {
+                if let Some(c) = r.find::<Container>(&Scope::All, &asked)? {
+                    return Ok(vec![c]);
+                }
+                if let Some(c) = r.first::<Container>(&Scope::All, Query::by("name", &asked))? {
+                    return Ok(vec![c]);
+                }
+                if asked.is_empty() || !asked.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return Ok(Vec::new());
+                }
+                let all: Vec<Stored<Container>> = r.list(&Scope::All, &Query::all())?;
+                Ok(all.into_iter().filter(|c| c.id.starts_with(&asked)).collect())
+            })
+            .await?;
+        let several = found.len() > 1;
+        match found.into_iter().next() {
+            Some(_) if several => {
+                Err(Error::bad_request(format!("multiple IDs found with provided prefix: {name}")))
+            }
+            Some(c) => Ok(c),
+            None => Err(Container::not_found(name)),
+        }
+    }
+
+    /// Changes a container's document.
+    pub(crate) async fn change(
+        &self,
+        id: &str,
+        f: impl Fn(&mut Container) + Send + 'static,
+    ) -> Result<Stored<Container>> {
+        let id = id.to_owned();
+        self.store
+            .write(move |tx| {
+                tx.update::<Container>(&Scope::All, &id, |c| {
+                    f(c);
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Where a container's own files are.
+    pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
+        self.options.state_dir.join("containers").join(id)
+    }
+
+    /// Tells of something that happened to a container.
+    pub(crate) fn container_event(&self, c: &Container, action: impl Into<String>, more: &[(&str, String)]) {
+        let mut attributes = c.labels();
+        attributes.insert("image".into(), c.image.clone());
+        attributes.insert("name".into(), c.name.clone());
+        attributes.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
+        self.events.emit("container", action, &c.id, attributes);
+    }
+
+    /// Makes a container of a request's body.
+    ///
+    /// # Errors
+    /// 400, 404 and 409 in the reference's words.
+    pub(crate) async fn create_container(&self, name: &str, body: &Value) -> Result<Container> {
+        let client = body
+            .as_object()
+            .ok_or_else(|| Error::bad_request("invalid JSON: got EOF while reading request body"))?;
+        let asked = name.strip_prefix('/').unwrap_or(name).to_owned();
+        if !asked.is_empty() {
+            config::check_name(&asked)?;
+        }
+        let image_name = body["Image"].as_str().unwrap_or("").to_owned();
+        let image = self.image(&image_name).await?.value;
+        let mut merged = config::merge(client, &image.value()["config"], &image_name)?;
+        let host_config = config::host_defaults(&body["HostConfig"]);
+        config::check_host(&host_config)?;
+        let id = new_id();
+        if merged["Hostname"] == json!("") {
+            merged["Hostname"] = json!(&id[..12]);
+        }
+        let name = self.free_name(&asked).await?;
+        let endpoints = self.endpoints(&host_config, &body["NetworkingConfig"]).await?;
+        let rootfs = Rootfs { layers: image.layers.clone() };
+        let mounts = self.mounts(&merged, &host_config, &image).await?;
+        let container = Container {
+            id: id.clone(),
+            name,
+            project: self.options.project.clone(),
+            created_ns: now_ns(),
+            image_id: image.id.clone(),
+            image: image_name,
+            args: config::args(&merged),
+            config: merged,
+            host_config,
+            mounts,
+            rootfs,
+            endpoints,
+            published: Vec::new(),
+            state: State::default(),
+            execs: Vec::new(),
+        };
+        let made = self.make(&container).await;
+        if let Err(e) = made {
+            let _ = self.host.remove_container(&id).await;
+            let _ = self.release_volumes(&container, true).await;
+            return Err(match taken(&e) {
+                Some(t) => name_taken(&container.name, &t.id),
+                None => e,
+            });
+        }
+        self.container_event(&container, "create", &[]);
+        Ok(container)
+    }
+
+    async fn make(&self, container: &Container) -> Result<()> {
+        self.host.ensure_container(&container.id, &container.rootfs).await?;
+        tokio::fs::create_dir_all(self.container_dir(&container.id))
+            .await
+            .map_err(|e| Error::wrap("failed to make a container's directory", e))?;
+        let doc = container.clone();
+        self.store.write(move |tx| tx.insert(&doc)).await
+    }
+
+    async fn holder(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        let held = self.store.read(move |r| r.holder("docker.container.name", &name)).await?;
+        Ok(held.map(|(_, id)| id))
+    }
+
+    async fn free_name(&self, asked: &str) -> Result<String> {
+        if !asked.is_empty() {
+            return match self.holder(asked).await? {
+                Some(id) => Err(name_taken(asked, &id)),
+                None => Ok(asked.to_owned()),
+            };
+        }
+        let mut attempt = 0;
+        loop {
+            let name = config::random_name(attempt);
+            if self.holder(&name).await?.is_none() {
+                return Ok(name);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// 400 for a bad name, 409 for one in use.
+    pub(crate) async fn rename_container(&self, id: &str, name: &str) -> Result<()> {
+        let new = name.strip_prefix('/').unwrap_or(name).to_owned();
+        if new.is_empty() {
+            return Err(Error::bad_request("Neither old nor new names may be empty"));
+        }
+        config::check_name(&new)?;
+        let old = self.container(id).await?.value;
+        if old.name == new {
+            return Err(Error::bad_request("Renaming a container with the same name as its current name"));
+        }
+        let wanted = new.clone();
+        let renamed = self.change(&old.id, move |c| c.name.clone_from(&wanted)).await;
+        let renamed = renamed.map_err(|e| match taken(&e) {
+            Some(t) => name_taken(&new, &t.id),
+            None => e,
+        })?;
+        self.container_event(&renamed, "rename", &[("oldName", format!("/{}", old.name))]);
+        Ok(())
+    }
+
+    /// Removes a container with everything of it.
+    ///
+    /// # Errors
+    /// 409 where it runs and isn't forced.
+    pub(crate) async fn remove_container(
+        self: &Arc<Self>,
+        name: &str,
+        force: bool,
+        volumes: bool,
+    ) -> Result<()> {
+        let id = self.container(name).await?.value.id;
+        let lock = self.lock(&id);
+        let _held = lock.lock().await;
+        let Some(found) = self.find_container(&id).await? else { return Err(Container::not_found(name)) };
+        let mut container = found.value;
+        if !force
+            && (container.runs() || matches!(container.state.status, Status::Starting | Status::Restarting))
+        {
+            let how = if container.state.status == Status::Paused { "paused" } else { "running" };
+            return Err(Error::conflict(format!(
+                "cannot remove container \"/{}\": container is {how}: stop the container before removing or force remove",
+                container.name
+            )));
+        }
+        let ran = container.runs();
+        self.change(&id, |c| c.state.status = Status::Removing).await?;
+        self.finish_removal(&mut container, volumes, ran).await
+    }
+
+    /// What removal does once it is written down.
+    pub(crate) async fn finish_removal(
+        &self,
+        container: &mut Container,
+        volumes: bool,
+        ran: bool,
+    ) -> Result<()> {
+        let id = container.id.clone();
+        if ran {
+            self.container_event(container, "kill", &[("signal", "9".into())]);
+        }
+        self.host.remove_container(&id).await?;
+        self.disconnect_all(container).await?;
+        if ran {
+            self.container_event(container, "die", &[("exitCode", "137".into())]);
+        }
+        if let Err(e) = tokio::fs::remove_dir_all(self.container_dir(&id)).await
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Error::wrap("failed to remove a container's directory", e));
+        }
+        let gone = id.clone();
+        self.store.write(move |tx| tx.delete::<Container>(&gone).map(drop)).await?;
+        self.release_volumes(container, volumes).await?;
+        self.execs.lock().retain(|_, e| e.container != id);
+        self.tell(&id, |p| {
+            if ran {
+                p.ends += 1;
+                p.code = 137;
+            }
+            p.removed = true;
+        });
+        self.watching.lock().remove(&id);
+        self.busy.lock().remove(&id);
+        self.container_event(container, "destroy", &[]);
+        Ok(())
+    }
+}
+
+fn name_taken(name: &str, id: &str) -> Error {
+    Error::conflict(format!(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+    ))
+}

@@ -1,0 +1,278 @@
+//! Start, stop, kill, pause: a container's life.
+
+use std::{sync::Arc, time::Duration};
+
+use pileus_base::{Error, Kind, Result};
+use serde_json::json;
+
+use crate::{Container, Docker, events::now_ns, model::signals, store::Status};
+
+impl Docker {
+    /// Starts a container; whether it did (`false`: it runs already).
+    ///
+    /// # Errors
+    /// Those of the host: nothing of the start remains then.
+    pub(crate) async fn start_container(self: &Arc<Self>, name: &str) -> Result<bool> {
+        let id = self.container(name).await?.value.id;
+        let lock = self.lock(&id);
+        let held = lock.lock().await;
+        let c = self.container(&id).await?.value;
+        if c.state.status == Status::Paused {
+            return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+        }
+        if matches!(c.state.status, Status::Removing | Status::Dead) {
+            return Err(Error::conflict("container is marked for removal and cannot be started"));
+        }
+        if c.runs() {
+            return Ok(false);
+        }
+        let started = self.start_held(&id, false).await;
+        drop(held);
+        if started.is_err() && c.host_config["AutoRemove"] == json!(true) {
+            self.remove_container(&id, true, true).await?;
+        }
+        started.map(|()| true)
+    }
+
+    /// Starts by the restart policy, unless somebody stopped it meanwhile.
+    pub(crate) async fn start_again(self: &Arc<Self>, id: &str) -> Result<()> {
+        let lock = self.lock(id);
+        let _held = lock.lock().await;
+        match self.find_container(id).await? {
+            Some(c) if c.state.status == Status::Restarting => self.start_held(id, true).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn start_held(self: &Arc<Self>, id: &str, by_policy: bool) -> Result<()> {
+        let mut c = self
+            .change(id, move |c| {
+                c.state.status = Status::Starting;
+                c.state.stopped_by_hand = false;
+                c.state.error.clear();
+                c.state.restarts = if by_policy { c.state.restarts + 1 } else { 0 };
+            })
+            .await?
+            .value;
+        let pid = match self.bring_up(&mut c).await {
+            Ok(pid) => pid,
+            Err(e) => return Err(self.start_failed(c, e).await),
+        };
+        let (endpoints, published) = (c.endpoints, c.published);
+        let health = crate::engine::health::first(&c.config);
+        let c = self
+            .change(id, move |c| {
+                c.endpoints.clone_from(&endpoints);
+                c.published.clone_from(&published);
+                c.state.status = Status::Running;
+                c.state.pid = pid;
+                c.state.exit_code = 0;
+                c.state.oom_killed = false;
+                c.state.started_ns = now_ns();
+                c.state.health.clone_from(&health);
+            })
+            .await?
+            .value;
+        self.container_event(&c, "start", &[]);
+        self.watch_end(id);
+        self.watch_health(&c);
+        Ok(())
+    }
+
+    async fn bring_up(&self, c: &mut Container) -> Result<u32> {
+        let netns = self.connect_all(c).await?;
+        let spec = self.spec(c, netns.as_deref()).await?;
+        self.host.start_container(&spec).await
+    }
+
+    async fn start_failed(&self, mut c: Container, e: Error) -> Error {
+        if let Err(e) = self.disconnect_all(&mut c).await {
+            tracing::warn!(container = %c.id, "failed to unplug: {}", e.chain());
+        }
+        let code = match e.code_word() {
+            Some("exit-126") => 126,
+            Some("exit-127") => 127,
+            _ => 128,
+        };
+        let text = e.message().to_owned();
+        let (endpoints, published) = (c.endpoints.clone(), c.published.clone());
+        let written = self
+            .change(&c.id, move |c| {
+                c.endpoints.clone_from(&endpoints);
+                c.published.clone_from(&published);
+                c.state.status = if c.state.started_ns == 0 { Status::Created } else { Status::Exited };
+                c.state.pid = 0;
+                c.state.exit_code = code;
+                c.state.error.clone_from(&text);
+            })
+            .await;
+        if let Err(e) = written {
+            tracing::warn!(container = %c.id, "failed to note a failed start: {}", e.chain());
+        }
+        self.tell(&c.id, |p| {
+            p.ends += 1;
+            p.code = code;
+        });
+        e
+    }
+
+    /// Stops a container; whether it ran. `seconds` below 0 wait for ever.
+    pub(crate) async fn stop_container(
+        self: &Arc<Self>,
+        name: &str,
+        seconds: Option<i64>,
+        signal: &str,
+    ) -> Result<bool> {
+        let c = self.container(name).await?.value;
+        let id = c.id.clone();
+        if c.state.status == Status::Restarting {
+            self.change(&id, |c| {
+                c.state.stopped_by_hand = true;
+                c.state.status = Status::Exited;
+            })
+            .await?;
+            return Ok(true);
+        }
+        if !c.runs() {
+            return Ok(false);
+        }
+        let asked = if signal.is_empty() { c.config["StopSignal"].as_str().unwrap_or("") } else { signal };
+        let number = if asked.is_empty() { signals::TERM } else { signals::number(asked)? };
+        let seconds = seconds.or(c.config["StopTimeout"].as_i64()).unwrap_or(10);
+        let before = self.phases(&id).borrow().ends;
+        let lock = self.lock(&id);
+        {
+            let _held = lock.lock().await;
+            self.change(&id, |c| c.state.stopped_by_hand = true).await?;
+        }
+        if c.state.status == Status::Paused {
+            self.host.pause_container(&id, false).await?;
+        }
+        self.container_event(&c, "kill", &[("signal", number.to_string())]);
+        self.host.signal_container(&id, number).await.or_else(gone)?;
+        let over = async |mut phases: tokio::sync::watch::Receiver<super::watch::Phase>| {
+            let _ = phases.wait_for(|p| p.ends > before || p.removed).await;
+        };
+        let still = async || self.find_container(&id).await.map(|c| c.is_some_and(|c| c.runs()));
+        if still().await? {
+            let done = match u64::try_from(seconds) {
+                Ok(s) => tokio::time::timeout(Duration::from_secs(s), over(self.phases(&id))).await.is_ok(),
+                Err(_) => {
+                    over(self.phases(&id)).await;
+                    true
+                }
+            };
+            if !done {
+                self.container_event(&c, "kill", &[("signal", signals::KILL.to_string())]);
+                self.host.signal_container(&id, signals::KILL).await.or_else(gone)?;
+                over(self.phases(&id)).await;
+            }
+        }
+        self.container_event(&c, "stop", &[]);
+        Ok(true)
+    }
+
+    /// Stops it where it runs, and starts it.
+    pub(crate) async fn restart_container(
+        self: &Arc<Self>,
+        name: &str,
+        seconds: Option<i64>,
+        signal: &str,
+    ) -> Result<()> {
+        let c = self.container(name).await?.value;
+        self.stop_container(&c.id, seconds, signal).await?;
+        self.start_container(&c.id).await?;
+        self.container_event(&c, "restart", &[]);
+        Ok(())
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// 409 where it doesn't run.
+    pub(crate) async fn kill_container(&self, name: &str, signal: &str) -> Result<()> {
+        let number = if signal.is_empty() { signals::KILL } else { signals::number(signal)? };
+        let c = self
+            .running(name, |id| format!("cannot kill container: {name}: container {id} is not running"))
+            .await?;
+        let stop =
+            c.config["StopSignal"].as_str().and_then(|s| signals::number(s).ok()).unwrap_or(signals::TERM);
+        let mut phases = self.phases(&c.id);
+        let before = phases.borrow_and_update().ends;
+        if number == signals::KILL || number == stop {
+            self.change(&c.id, |c| c.state.stopped_by_hand = true).await?;
+        }
+        if number == signals::KILL && c.state.status == Status::Paused {
+            self.host.pause_container(&c.id, false).await?;
+        }
+        self.host.signal_container(&c.id, number).await.or_else(gone)?;
+        self.container_event(&c, "kill", &[("signal", number.to_string())]);
+        if number == signals::KILL && self.find_container(&c.id).await?.is_some_and(|c| c.runs()) {
+            let ended = phases.wait_for(|p| p.ends > before || p.removed);
+            let _ = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        }
+        Ok(())
+    }
+
+    /// Freezes it, or lets it go on.
+    ///
+    /// # Errors
+    /// 409 where it is not in the state for it.
+    pub(crate) async fn pause_container(&self, name: &str, pause: bool) -> Result<()> {
+        let c = self.container(name).await?.value;
+        let lock = self.lock(&c.id);
+        let _held = lock.lock().await;
+        let c = self.container(&c.id).await?.value;
+        match (c.state.status, pause) {
+            (Status::Running, true) | (Status::Paused, false) => {}
+            (Status::Paused, true) => {
+                return Err(Error::conflict(format!("Container {} is already paused", c.id)));
+            }
+            (Status::Running, false) => {
+                return Err(Error::conflict(format!("Container {} is not paused", c.id)));
+            }
+            _ => return Err(Error::conflict(format!("Container {} is not running", c.id))),
+        }
+        self.host.pause_container(&c.id, pause).await?;
+        let status = if pause { Status::Paused } else { Status::Running };
+        self.change(&c.id, move |c| c.state.status = status).await?;
+        self.container_event(&c, if pause { "pause" } else { "unpause" }, &[]);
+        Ok(())
+    }
+
+    /// The container, where it runs.
+    pub(crate) async fn running(&self, name: &str, text: impl Fn(&str) -> String) -> Result<Container> {
+        let c = self.container(name).await?.value;
+        if c.runs() { Ok(c) } else { Err(Error::conflict(text(&c.id))) }
+    }
+
+    /// Changes limits and the restart policy.
+    pub(crate) async fn update_container(&self, name: &str, body: &serde_json::Value) -> Result<()> {
+        let c = self.container(name).await?.value;
+        let lock = self.lock(&c.id);
+        let _held = lock.lock().await;
+        let mut host = c.host_config.clone();
+        for (key, value) in body.as_object().into_iter().flatten() {
+            let unset = value.is_null() || value == &json!(0) || value == &json!("") || value == &json!([]);
+            let policy = key == "RestartPolicy" && value["Name"].as_str().unwrap_or("").is_empty();
+            if !unset && !policy {
+                host[key] = value.clone();
+            }
+        }
+        crate::model::config::check_host(&host)?;
+        if c.runs() {
+            self.host.update_container(&c.id, &super::spec::limits(&host)?).await?;
+        }
+        let c = self.change(&c.id, move |c| c.host_config.clone_from(&host)).await?;
+        self.container_event(&c, "update", &[]);
+        Ok(())
+    }
+}
+
+/// What has ended needs no signal.
+pub(crate) fn gone(e: Error) -> Result<()> {
+    match e.kind() {
+        Kind::NotFound | Kind::Conflict => Ok(()),
+        _ => Err(e),
+    }
+}
