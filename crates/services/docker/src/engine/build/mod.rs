@@ -187,7 +187,10 @@ impl Builder {
 
     async fn line(&self, value: &Value) -> Result<()> {
         let text = format!("{value}\r\n");
-        self.out.send(Bytes::from(text)).await.map_err(|_| Error::bad_request("Build cancelled: context canceled"))
+        self.out
+            .send(Bytes::from(text))
+            .await
+            .map_err(|_| Error::bad_request("Build cancelled: context canceled"))
     }
 
     /// The stage that is being built.
@@ -211,9 +214,8 @@ fn end_of(plan: &[(Line, Command)], target: &str) -> Result<usize> {
         .collect();
     let by_name = stages.iter().position(|(_, n)| n.is_some_and(|n| n.eq_ignore_ascii_case(target)));
     let at = by_name.or_else(|| target.parse().ok().filter(|n| *n < stages.len()));
-    let at = at.ok_or_else(|| {
-        Error::bad_request(format!("failed to reach build target {target} in Dockerfile"))
-    })?;
+    let at =
+        at.ok_or_else(|| Error::bad_request(format!("failed to reach build target {target} in Dockerfile")))?;
     Ok(stages.get(at + 1).map_or(plan.len(), |(i, _)| *i))
 }
 

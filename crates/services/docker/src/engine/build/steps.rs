@@ -14,8 +14,16 @@ use crate::{
 
 /// Build arguments that need no ARG, and that don't change what the cache finds.
 pub(super) const PREDEFINED: &[&str] = &[
-    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy",
-    "ALL_PROXY", "all_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
 ];
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -135,8 +143,11 @@ impl Builder {
     /// LABEL.
     pub(super) async fn labels(&mut self, pairs: Vec<(String, String)>) -> Result<()> {
         let stage = self.stage()?;
-        let mut labels: BTreeMap<String, String> =
-            stage.config.get("Labels").and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default();
+        let mut labels: BTreeMap<String, String> = stage
+            .config
+            .get("Labels")
+            .and_then(|v| serde_json::from_value(v.clone()).ok())
+            .unwrap_or_default();
         let shown: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
         labels.extend(pairs);
         stage.config.insert("Labels".into(), json!(labels));
@@ -147,15 +158,14 @@ impl Builder {
         let global = |n: &str| self.global.get(n).cloned().flatten();
         let name = expand(&from.image, self.escape, &global)?;
         if name.is_empty() {
-            return Err(Error::bad_request(format!(
-                "base name ({}) should not be blank",
-                from.image
-            )));
+            return Err(Error::bad_request(format!("base name ({}) should not be blank", from.image)));
         }
         if let Some(platform) = &from.platform {
             let platform = expand(platform, self.escape, &global)?;
             if !platform.is_empty() && !platform.starts_with("linux") {
-                return Err(Error::bad_request(format!("image operating system \"{platform}\" cannot be used on this platform")));
+                return Err(Error::bad_request(format!(
+                    "image operating system \"{platform}\" cannot be used on this platform"
+                )));
             }
         }
         let mut stage = Stage { name: from.name.clone(), ..Stage::default() };
@@ -230,7 +240,8 @@ impl Builder {
             .collect();
         let stage = self.stage()?;
         let mut env = texts(&stage.config, "Env");
-        let has = |env: &[String], n: &str| env.iter().any(|e| e.split_once('=').is_some_and(|(k, _)| k == n));
+        let has =
+            |env: &[String], n: &str| env.iter().any(|e| e.split_once('=').is_some_and(|(k, _)| k == n));
         let used: Vec<String> = stage
             .args
             .iter()
