@@ -3,7 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+mod bridges;
+mod containers;
 mod facts;
+mod layers;
 mod metadata;
 mod translate;
 
@@ -61,6 +64,9 @@ pub struct Agent {
     hypervisor: Arc<dyn Hypervisor>,
     disks: Arc<dyn Disks>,
     dataplane: Arc<dyn Dataplane>,
+    layers: pileus_layers::Layers,
+    bridges: Arc<dyn pileus_dataplane::Bridges>,
+    containers: Arc<dyn pileus_containers::Containers>,
     events: broadcast::Sender<HostEvent>,
 }
 
@@ -71,6 +77,7 @@ impl Agent {
     /// Those of the drivers.
     pub async fn open(options: Options, metadata: Arc<LateMetadata>) -> Result<Arc<Self>> {
         let dir = &options.state_dir;
+        let bridges: Arc<dyn pileus_dataplane::Bridges>;
         let (hypervisor, disks, dataplane): (Arc<dyn Hypervisor>, Arc<dyn Disks>, Arc<dyn Dataplane>) =
             match options.simulate {
                 Some(s) => {
@@ -79,18 +86,29 @@ impl Agent {
                         failures_per_mille: s.failures_per_mille,
                         seed: s.seed,
                     };
+                    let dataplane = Arc::new(pileus_dataplane::sim::Sim::default());
+                    bridges = dataplane.clone();
                     (
                         Arc::new(pileus_hypervisor::sim::Sim::open(&dir.join("sim-guests"), behaviour)?),
                         Arc::new(pileus_disks::sim::Sim::default()),
-                        Arc::new(pileus_dataplane::sim::Sim::default()),
+                        dataplane,
                     )
                 }
-                None => (
-                    Arc::new(Qemu::open(&dir.join("guests"), options.instance.clone()).await?),
-                    Arc::new(pileus_disks::file::File::open(dir, Some(GUESTS_GROUP))?),
-                    Arc::new(Linux::open(dir, options.instance.clone(), metadata)?),
-                ),
+                None => {
+                    let dataplane = Arc::new(Linux::open(dir, options.instance.clone(), metadata)?);
+                    bridges = dataplane.clone();
+                    (
+                        Arc::new(Qemu::open(&dir.join("guests"), options.instance.clone()).await?),
+                        Arc::new(pileus_disks::file::File::open(dir, Some(GUESTS_GROUP))?),
+                        dataplane,
+                    )
+                }
             };
+        let layers = pileus_layers::Layers::open(dir, pileus_layers::Limits::default())?;
+        let containers: Arc<dyn pileus_containers::Containers> = match options.simulate {
+            Some(_) => Arc::new(pileus_containers::sim::Sim),
+            None => Arc::new(pileus_containers::linux::Linux::open(dir, &options.instance.to_string())?),
+        };
         let events = broadcast::channel(1024).0;
         let (mut heard, tell, asked) = (hypervisor.events(), events.clone(), hypervisor.clone());
         tokio::spawn(async move {
@@ -107,7 +125,8 @@ impl Agent {
                 }
             }
         });
-        Ok(Arc::new(Self { state_dir: dir.clone(), hypervisor, disks, dataplane, events }))
+        let state_dir = dir.clone();
+        Ok(Arc::new(Self { state_dir, hypervisor, disks, dataplane, containers, layers, bridges, events }))
     }
 
     /// The guest as the hypervisor needs to know it, with its disks' places and its taps.

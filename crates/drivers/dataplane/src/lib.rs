@@ -1,6 +1,7 @@
 //! Tenant networks: a [`Dataplane`] of a few verbs; `linux` makes them of the kernel's parts, `sim` notes
 //! only that they exist.
 
+mod bridges;
 pub mod linux;
 pub mod sim;
 mod spec;
@@ -13,6 +14,7 @@ use pileus_base::{
 };
 use tokio::net::TcpStream;
 
+pub use bridges::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort};
 pub use spec::{Mac, MetadataAnswer, MetadataQuery, NetworkSpec, PortSpec, SubnetSpec};
 
 /// A boxed future.

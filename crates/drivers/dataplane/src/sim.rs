@@ -5,8 +5,10 @@ use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
     os::fd::OwnedFd,
+    path::PathBuf,
 };
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use pileus_base::{
     Error, Result,
@@ -14,11 +16,13 @@ use pileus_base::{
 };
 use tokio::net::TcpStream;
 
-use crate::{BoxFuture, Dataplane, NetworkSpec, PortSpec};
+use crate::{
+    BoxFuture, BridgeSpec, Bridges, Dataplane, EndpointSpec, Names, NetworkSpec, PortSpec, PublishedPort,
+};
 
 /// The simulator.
 #[derive(Default)]
-pub struct Sim(Mutex<HashMap<NetworkId, HashSet<PortId>>>);
+pub struct Sim(Mutex<HashMap<NetworkId, HashSet<PortId>>>, Mutex<HashSet<String>>);
 
 impl Dataplane for Sim {
     fn ensure_network<'a>(&'a self, spec: &'a NetworkSpec) -> BoxFuture<'a, Result<()>> {
@@ -63,5 +67,53 @@ impl Dataplane for Sim {
         Box::pin(async move {
             Err(Error::unavailable(format!("{to} is a simulated server: nothing answers there")))
         })
+    }
+}
+
+/// Containers' namespaces only exist by name, and their ports by number.
+impl Bridges for Sim {
+    fn ensure_bridge<'a>(&'a self, _: &'a BridgeSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn remove_bridge<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn ensure_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<PathBuf>> {
+        self.1.lock().insert(container.to_owned());
+        Box::pin(async { Ok(self.sandbox_path(container)) })
+    }
+    fn remove_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.1.lock().remove(container);
+        Box::pin(async { Ok(()) })
+    }
+    fn sandboxes(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        let all = self.1.lock().iter().cloned().collect();
+        Box::pin(async { Ok(all) })
+    }
+    fn ensure_endpoint<'a>(&'a self, _: &'a EndpointSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn remove_endpoint<'a>(&'a self, _: &'a EndpointSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn publish<'a>(
+        &'a self,
+        _: &'a str,
+        ports: &'a [PublishedPort],
+    ) -> BoxFuture<'a, Result<Vec<PublishedPort>>> {
+        let mut ports = ports.to_vec();
+        for (port, free) in ports.iter_mut().filter(|p| p.host_port == 0).zip(32768..) {
+            port.host_port = free;
+        }
+        Box::pin(async { Ok(ports) })
+    }
+    fn serve_names<'a>(&'a self, _: &'a str, _: &'a Names) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn sandbox_path(&self, container: &str) -> PathBuf {
+        PathBuf::from("/nonexistent/netns").join(container)
     }
 }

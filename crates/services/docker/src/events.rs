@@ -55,6 +55,11 @@ impl Events {
         let _ = self.sender.send(event);
     }
 
+    /// How many listen.
+    pub fn listeners(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
     /// Those kept, and all that come from now on; none is missed or told twice.
     pub fn subscribe(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let past = self.past.lock();

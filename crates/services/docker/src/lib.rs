@@ -8,6 +8,7 @@
 //! verbs of the host, and writes what came of it; [`tasks`] sets right what a killed daemon left between.
 
 #![forbid(unsafe_code)]
+#![recursion_limit = "256"]
 
 pub mod api;
 mod engine;
@@ -56,6 +57,8 @@ pub struct Docker {
     pub(crate) busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Execs, which live as long as their container runs.
     pub(crate) execs: Mutex<HashMap<String, engine::execs::Exec>>,
+    /// Containers with a namespace of their own, as they were when they joined.
+    pub(crate) live: tokio::sync::Mutex<std::collections::BTreeMap<String, Container>>,
     /// What follows a container's end.
     pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
 }
@@ -79,6 +82,7 @@ impl Docker {
             events: Events::default(),
             busy: Mutex::default(),
             execs: Mutex::default(),
+            live: tokio::sync::Mutex::default(),
             watching: Mutex::default(),
         });
         docker.open_networks().await?;

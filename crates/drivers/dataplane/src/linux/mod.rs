@@ -11,6 +11,7 @@
 mod dhcp;
 mod dns;
 mod firewall;
+mod host;
 mod link;
 mod metadata;
 mod netns;
@@ -50,6 +51,7 @@ pub struct Linux {
     instance: InstanceId,
     metadata: Arc<dyn Metadata>,
     networks: Mutex<HashMap<NetworkId, Arc<Network>>>,
+    host: host::Host,
 }
 
 /// A network that is being served.
@@ -82,7 +84,8 @@ impl Linux {
         let dir = state_dir.join("netns");
         std::fs::create_dir_all(&dir)
             .map_err(|e| Error::wrap(format!("failed to make `{}`", dir.display()), e))?;
-        Ok(Self { state_dir: state_dir.to_owned(), instance, metadata, networks: Mutex::default() })
+        let host = host::Host::open(state_dir, instance.clone());
+        Ok(Self { state_dir: state_dir.to_owned(), instance, metadata, networks: Mutex::default(), host })
     }
 
     fn network(&self, id: NetworkId) -> Arc<Network> {

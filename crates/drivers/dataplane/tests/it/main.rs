@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod bridges;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

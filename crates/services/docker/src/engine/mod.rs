@@ -4,5 +4,6 @@ pub mod build;
 pub mod execs;
 pub mod images;
 pub mod networks;
+pub mod registry;
 pub mod volumes;
 pub mod watch;

@@ -1,0 +1,105 @@
+//! Container networks: the services' specs in the driver's words.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use pileus_base::Result;
+use pileus_host::{BoxFuture, BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort};
+
+use crate::Agent;
+
+fn bridge(spec: &BridgeSpec) -> pileus_dataplane::BridgeSpec {
+    pileus_dataplane::BridgeSpec {
+        network: spec.network.clone(),
+        link: spec.link.clone(),
+        gateways: spec.gateways.clone(),
+        internal: spec.internal,
+        icc: spec.icc,
+        masquerade: spec.masquerade,
+        mtu: spec.mtu,
+    }
+}
+
+fn endpoint(spec: &EndpointSpec) -> pileus_dataplane::EndpointSpec {
+    pileus_dataplane::EndpointSpec {
+        id: spec.id.clone(),
+        container: spec.container.clone(),
+        plug: match &spec.plug {
+            Plug::Bridge(network) => pileus_dataplane::Plug::Bridge(network.clone()),
+            Plug::Port(network, port) => pileus_dataplane::Plug::Port(*network, *port),
+            Plug::Macvlan(parent) => pileus_dataplane::Plug::Macvlan(parent.clone()),
+        },
+        name: spec.name.clone(),
+        mac: spec.mac.clone(),
+        addresses: spec.addresses.clone(),
+        gateways: spec.gateways.clone(),
+        mtu: spec.mtu,
+    }
+}
+
+fn asked(port: &PublishedPort) -> pileus_dataplane::PublishedPort {
+    pileus_dataplane::PublishedPort {
+        protocol: port.protocol.clone(),
+        host_ip: port.host_ip,
+        host_port: port.host_port,
+        to: port.to,
+        port: port.port,
+    }
+}
+
+fn held(port: pileus_dataplane::PublishedPort) -> PublishedPort {
+    PublishedPort {
+        protocol: port.protocol,
+        host_ip: port.host_ip,
+        host_port: port.host_port,
+        to: port.to,
+        port: port.port,
+    }
+}
+
+impl Bridges for Agent {
+    fn ensure_bridge<'a>(&'a self, spec: &'a BridgeSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.bridges.ensure_bridge(&bridge(spec)).await })
+    }
+    fn remove_bridge<'a>(&'a self, network: &'a str, link: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.bridges.remove_bridge(network, link)
+    }
+    fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>> {
+        self.bridges.routed()
+    }
+    fn ensure_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<PathBuf>> {
+        self.bridges.ensure_sandbox(container)
+    }
+    fn remove_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.bridges.remove_sandbox(container)
+    }
+    fn sandboxes(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.bridges.sandboxes()
+    }
+    fn ensure_endpoint<'a>(&'a self, spec: &'a EndpointSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.bridges.ensure_endpoint(&endpoint(spec)).await })
+    }
+    fn remove_endpoint<'a>(&'a self, spec: &'a EndpointSpec) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.bridges.remove_endpoint(&endpoint(spec)).await })
+    }
+    fn publish<'a>(
+        &'a self,
+        container: &'a str,
+        ports: &'a [PublishedPort],
+    ) -> BoxFuture<'a, Result<Vec<PublishedPort>>> {
+        Box::pin(async move {
+            let ports: Vec<_> = ports.iter().map(asked).collect();
+            Ok(self.bridges.publish(container, &ports).await?.into_iter().map(held).collect())
+        })
+    }
+    fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let names =
+                pileus_dataplane::Names { names: names.names.clone(), upstream: names.upstream.clone() };
+            self.bridges.serve_names(container, &names).await
+        })
+    }
+    fn sandbox_path(&self, container: &str) -> PathBuf {
+        self.bridges.sandbox_path(container)
+    }
+}

@@ -1,0 +1,251 @@
+//! [`pileus_host::Layers`] over the driver: its blocking work on threads for that, its readers and writers
+//! bridged to the runtime's.
+
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pileus_base::{Error, Result};
+use pileus_host::{AppliedLayer, BoxFuture, Change, Layers, PathStat, Reader, Rootfs};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, ReadBuf},
+    runtime::Handle,
+    sync::mpsc,
+};
+
+use crate::Agent;
+
+/// How much a writer gathers before it hands it over.
+const CHUNK: usize = 256 << 10;
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::wrap("work on layers", e))?
+}
+
+/// An asynchronous reader for code that blocks.
+struct Blocking {
+    from: Reader,
+    runtime: Handle,
+}
+
+impl Blocking {
+    fn new(from: Reader) -> Self {
+        Self { from, runtime: Handle::current() }
+    }
+}
+
+impl Read for Blocking {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.runtime.block_on(self.from.read(buf))
+    }
+}
+
+/// What a blocking writer writes, to be read; an error of the writer is the reader's last word.
+struct Written {
+    from: mpsc::Receiver<io::Result<Vec<u8>>>,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+impl AsyncRead for Written {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.at == self.chunk.len() {
+            match self.from.poll_recv(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(Some(chunk)) => (self.chunk, self.at) = (chunk?, 0),
+            }
+        }
+        let n = buf.remaining().min(self.chunk.len() - self.at);
+        buf.put_slice(&self.chunk[self.at..self.at + n]);
+        self.at += n;
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Chunks(mpsc::Sender<io::Result<Vec<u8>>>);
+
+impl Write for Chunks {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.0.blocking_send(Ok(buf.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(buf.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads what `write` writes on a thread of its own.
+fn written(write: impl FnOnce(&mut dyn Write) -> Result<()> + Send + 'static) -> Reader {
+    let (to, from) = mpsc::channel(4);
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(CHUNK, Chunks(to.clone()));
+        let done = write(&mut out).and_then(|()| out.flush().map_err(|e| Error::wrap("write an archive", e)));
+        if let Err(e) = done {
+            // What is gathered is part of nothing; and who read may have gone.
+            drop(out.into_parts());
+            let _ = to.blocking_send(Err(io::Error::other(e)));
+        }
+    });
+    Box::new(Written { from, chunk: Vec::new(), at: 0 })
+}
+
+fn applied(layer: pileus_layers::AppliedLayer) -> AppliedLayer {
+    let pileus_layers::AppliedLayer { id, diff_id, size_bytes } = layer;
+    AppliedLayer { id, diff_id, size_bytes }
+}
+
+fn stat(stat: pileus_layers::PathStat) -> PathStat {
+    let pileus_layers::PathStat { name, size, mode, mtime, link_target } = stat;
+    PathStat { name, size, mode, mtime, link_target }
+}
+
+impl Layers for Agent {
+    fn apply_layer<'a>(
+        &'a self,
+        tar: Reader,
+        below: &'a [String],
+        diff_id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<AppliedLayer>> {
+        let (driver, below, diff_id) = (self.layers.clone(), below.to_vec(), diff_id.map(str::to_owned));
+        Box::pin(async move {
+            let tar = Blocking::new(tar);
+            blocking(move || driver.apply(tar, &below, diff_id.as_deref()).map(applied)).await
+        })
+    }
+    fn remove_layer<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
+        let (driver, id) = (self.layers.clone(), id.to_owned());
+        Box::pin(blocking(move || driver.remove(&id)))
+    }
+    fn layers(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        let driver = self.layers.clone();
+        Box::pin(blocking(move || driver.list()))
+    }
+    fn export_layer<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Reader>> {
+        let (driver, id) = (self.layers.clone(), id.to_owned());
+        Box::pin(async move {
+            driver.check(&id)?;
+            Ok(written(move |out| driver.export(&id, out)))
+        })
+    }
+    fn commit_container<'a>(&'a self, id: &'a str, below: &'a Rootfs) -> BoxFuture<'a, Result<AppliedLayer>> {
+        let (driver, id, below) = (self.layers.clone(), id.to_owned(), below.layers.clone());
+        Box::pin(blocking(move || driver.commit(&id, &below).map(applied)))
+    }
+    fn container_changes<'a>(
+        &'a self,
+        id: &'a str,
+        rootfs: &'a Rootfs,
+    ) -> BoxFuture<'a, Result<Vec<Change>>> {
+        let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
+        Box::pin(blocking(move || {
+            let changes = driver.changes(&id, &layers)?;
+            Ok(changes.into_iter().map(|c| Change { path: c.path, kind: c.kind }).collect())
+        }))
+    }
+    fn container_size<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<u64>> {
+        let (driver, id) = (self.layers.clone(), id.to_owned());
+        Box::pin(blocking(move || driver.size(&id)))
+    }
+    fn export_container<'a>(&'a self, id: &'a str, rootfs: &'a Rootfs) -> BoxFuture<'a, Result<Reader>> {
+        let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
+        Box::pin(async move {
+            let write = blocking(move || driver.export_container(&id, &layers)).await?;
+            Ok(written(write))
+        })
+    }
+    fn stat_path<'a>(
+        &'a self,
+        id: &'a str,
+        rootfs: &'a Rootfs,
+        pid: Option<u32>,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<PathStat>> {
+        let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
+        let path = path.to_owned();
+        Box::pin(blocking(move || driver.stat_path(&id, &layers, pid, &path).map(stat)))
+    }
+    fn copy_out<'a>(
+        &'a self,
+        id: &'a str,
+        rootfs: &'a Rootfs,
+        pid: Option<u32>,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<(PathStat, Reader)>> {
+        let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
+        let path = path.to_owned();
+        Box::pin(async move {
+            let (found, write) = blocking(move || driver.copy_out(&id, &layers, pid, &path)).await?;
+            Ok((stat(found), written(write)))
+        })
+    }
+    fn copy_in<'a>(
+        &'a self,
+        id: &'a str,
+        rootfs: &'a Rootfs,
+        pid: Option<u32>,
+        path: &'a str,
+        tar: Reader,
+        strict: bool,
+    ) -> BoxFuture<'a, Result<()>> {
+        let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
+        let path = path.to_owned();
+        Box::pin(async move {
+            let tar = Blocking::new(tar);
+            blocking(move || driver.copy_in(&id, &layers, pid, &path, tar, strict)).await
+        })
+    }
+    fn seed_volume<'a>(
+        &'a self,
+        rootfs: &'a Rootfs,
+        path: &'a str,
+        volume: &'a Path,
+    ) -> BoxFuture<'a, Result<()>> {
+        let (driver, layers) = (self.layers.clone(), rootfs.layers.clone());
+        let (path, volume) = (path.to_owned(), volume.to_path_buf());
+        Box::pin(blocking(move || driver.seed_volume(&layers, &path, &volume)))
+    }
+    fn read_small<'a>(
+        &'a self,
+        id: Option<&'a str>,
+        rootfs: &'a Rootfs,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        let (driver, layers) = (self.layers.clone(), rootfs.layers.clone());
+        let (id, path) = (id.map(str::to_owned), path.to_owned());
+        Box::pin(blocking(move || driver.read_small(id.as_deref(), &layers, &path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_written_is_read_and_errors_last() {
+        let mut all = Vec::new();
+        let mut reader = written(|out| out.write_all(&[7; 1 << 20]).map_err(|e| Error::wrap("write", e)));
+        reader.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), 1 << 20);
+        let mut reader = written(|_| Err(Error::internal("broke")));
+        assert!(reader.read_to_end(&mut all).await.unwrap_err().to_string().contains("broke"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readers_are_bridged() {
+        let mut from = Blocking::new(Box::new(&b"hello"[..]));
+        let got = blocking(move || io::read_to_string(&mut from).map_err(|e| Error::wrap("read", e))).await;
+        assert_eq!(got.unwrap(), "hello");
+    }
+}

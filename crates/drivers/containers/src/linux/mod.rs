@@ -1,0 +1,375 @@
+//! Containers on Linux. What is kept of one is in `<state>/containers/<id>/`: `upper` and `work` (its
+//! writable layer), `rootfs` (where its root is mounted, in its own mount namespace only), `sup.sock`,
+//! `exit.json` once it has ended, and `exec/<exec>` with the exit code of each exec that has. All state is
+//! there and in the kernel; the driver keeps only who attached before the start.
+
+mod launch;
+mod options;
+#[path = "../../supervisor/src/plan.rs"]
+mod plan;
+mod translate;
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::net::UnixStream as StdStream,
+    },
+    path::PathBuf,
+    sync::Arc,
+};
+
+use oci_spec::runtime::LinuxResources;
+use parking_lot::Mutex;
+use pileus_base::{Error, Result};
+use serde::Deserialize;
+use tokio::{io::AsyncReadExt, net::UnixStream};
+
+use self::plan::{Reply, Request};
+use crate::{
+    BoxFuture, ContainerSpec, ContainerState, Containers, ExecSpec, Stream, Wanted,
+    cgroups::{Group, Stats},
+};
+
+/// The driver.
+pub struct Linux {
+    dir: PathBuf,
+    layers: PathBuf,
+    instance: String,
+    program: Arc<File>,
+    /// Who is attached to what doesn't run yet.
+    early: Mutex<HashMap<String, Vec<(OwnedFd, u8)>>>,
+}
+
+/// How a container ended, as the supervisor wrote it.
+#[derive(Deserialize)]
+struct Exit {
+    code: i32,
+    oom_killed: bool,
+    at_ns: i64,
+}
+
+fn missing(id: &str) -> Error {
+    Error::not_found(format!("No such container: {id}"))
+}
+
+fn not_running(id: &str) -> Error {
+    Error::conflict(format!("container {id} is not running"))
+}
+
+/// Refuses a name that is no name of a file.
+fn name(name: &str) -> Result<&str> {
+    let fine = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    fine.then_some(name).ok_or_else(|| Error::bad_request(format!("{name:?} is not an id")))
+}
+
+/// The error of a program that can't be run, in runc's words.
+fn refused(before: &str, reply: Reply) -> Error {
+    let inner = match reply.code {
+        126 | 127 => reply.error,
+        _ => format!("error during container init: {}", reply.error),
+    };
+    let words = format!("{before}: unable to start container process: {inner}: unknown");
+    match reply.code {
+        127 => Error::bad_request(words).code("exit-127"),
+        126 => Error::bad_request(words).code("exit-126"),
+        _ => Error::internal(words),
+    }
+}
+
+/// Runs what blocks away from the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::wrap("a task panicked", e))?
+}
+
+impl Linux {
+    /// Opens it on a state directory; containers that run are found again by themselves.
+    ///
+    /// # Errors
+    /// Where the directory can't be made.
+    pub fn open(state_dir: &std::path::Path, instance: &str) -> Result<Self> {
+        let state_dir = std::path::absolute(state_dir).map_err(|e| Error::wrap("no such directory", e))?;
+        let (dir, layers) = (state_dir.join("containers"), state_dir.join("layers"));
+        for dir in [&dir, &layers] {
+            fs::create_dir_all(dir)
+                .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+        }
+        let (program, early) = (Arc::new(launch::program()?), Mutex::default());
+        Ok(Self { dir, layers, instance: instance.to_owned(), program, early })
+    }
+
+    fn dir(&self, id: &str) -> Result<PathBuf> {
+        Ok(self.dir.join(name(id)?))
+    }
+
+    fn group(&self, id: &str) -> Group {
+        Group::open(&self.instance, id)
+    }
+
+    async fn ask(&self, id: &str, request: Request) -> Result<Option<(Reply, UnixStream)>> {
+        launch::ask(&self.dir(id)?, &request).await
+    }
+
+    async fn pid(&self, id: &str) -> Result<Option<u32>> {
+        let request = Request { verb: b's', ..Request::default() };
+        Ok(self.ask(id, request).await?.map(|(reply, _)| reply.pid).filter(|pid| *pid != 0))
+    }
+
+    /// How it is where no supervisor answers.
+    fn ended(&self, id: &str) -> Result<ContainerState> {
+        let dir = self.dir(id)?;
+        match fs::read(dir.join("exit.json")) {
+            Ok(text) => {
+                let exit: Exit = serde_json::from_slice(&text)
+                    .map_err(|e| Error::wrap("the exit code makes no sense", e))?;
+                Ok(ContainerState::Exited { code: exit.code, oom_killed: exit.oom_killed, at_ns: exit.at_ns })
+            }
+            // It was started, but its supervisor was ended, and it with that (its parent's death kills it);
+            // or the host has gone down meanwhile.
+            Err(_) => match fs::metadata(dir.join("sup.sock")) {
+                Ok(socket) => {
+                    let at = socket.modified().ok().and_then(|t| t.elapsed().ok().map(|_| t));
+                    let at = at.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+                    let at_ns = at.map_or(0, |t| t.as_nanos() as i64);
+                    Ok(ContainerState::Exited { code: 137, oom_killed: false, at_ns })
+                }
+                Err(_) => Ok(ContainerState::Absent),
+            },
+        }
+    }
+
+    async fn started(&self, spec: &ContainerSpec) -> Result<u32> {
+        if let Some(pid) = self.pid(&spec.id).await? {
+            return Ok(pid);
+        }
+        self.ensure(&spec.id).await?;
+        let early = self.early.lock().remove(&spec.id).unwrap_or_default();
+        let dir = self.dir(&spec.id)?;
+        let (spec, layers, instance) = (spec.clone(), self.layers.clone(), self.instance.clone());
+        let program = self.program.clone();
+        blocking(move || {
+            let resources = spec.oci.linux().as_ref().and_then(|l| l.resources().clone()).unwrap_or_default();
+            // One left from before counts what was: kills for want of memory, and its peak.
+            Group::open(&instance, &spec.id).remove()?;
+            let group = Group::create(&instance, &spec.id, &resources)?;
+            let run = || {
+                let failed = |e| Error::wrap("failed to clear the exit codes of execs", e);
+                match fs::remove_dir_all(dir.join("exec")) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+                    _ => fs::create_dir(dir.join("exec")).map_err(failed)?,
+                }
+                let mut plan = translate::plan(&spec, &dir, &layers, &group.procs_files())?;
+                plan.attached = early.iter().map(|(fd, wanted)| (fd.as_raw_fd(), *wanted)).collect();
+                let sockets: Vec<_> = early.into_iter().map(|(fd, _)| fd).collect();
+                let reply = launch::run(&program, &plan, &sockets)?;
+                if reply.pid == 0 {
+                    // It never ran, and nobody shall think that it did.
+                    let _ = fs::remove_file(dir.join("sup.sock"));
+                    let before = "failed to create task for container: failed to create shim task: OCI runtime \
+                                  create failed: runc create failed";
+                    return Err(refused(before, reply));
+                }
+                Ok(reply.pid)
+            };
+            let result = run();
+            if result.is_err() {
+                // The first error is the one that counts.
+                let _ = group.remove();
+            }
+            result
+        })
+        .await
+    }
+
+    async fn removed(&self, id: &str) -> Result<()> {
+        self.early.lock().remove(id);
+        let dir = self.dir(id)?;
+        let group = self.group(id);
+        if let Some(pid) = self.pid(id).await? {
+            // A frozen process doesn't die.
+            let thaw = group.clone();
+            blocking(move || if thaw.paused() { thaw.freeze(false) } else { Ok(()) }).await?;
+            kill(pid, libc::SIGKILL)?;
+            self.waited(id).await?;
+        }
+        blocking(move || {
+            for pid in group.pids() {
+                // Those that another namespace's init keeps; one that has ended meanwhile is fine.
+                let _ = kill(pid, libc::SIGKILL);
+            }
+            group.remove()?;
+            match fs::remove_dir_all(&dir) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::wrap(format!("failed to remove {}", dir.display()), e))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn waited(&self, id: &str) -> Result<ContainerState> {
+        let request = Request { verb: b'w', ..Request::default() };
+        if let Some((_, mut stream)) = self.ask(id, request).await? {
+            // The supervisor lets go once it has written down how it ended; any error says it is gone.
+            let _ = stream.read(&mut [0]).await;
+        }
+        self.ended(id)
+    }
+}
+
+/// Signals a process that the kernel still knows by that number.
+fn kill(pid: u32, signal: i32) -> Result<()> {
+    let failed = || {
+        let e = io::Error::last_os_error();
+        if e.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(Error::wrap("failed to signal", e)) }
+    };
+    // SAFETY: takes numbers; the descriptor is checked before it is owned.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+        if fd < 0 {
+            return failed();
+        }
+        let fd = OwnedFd::from_raw_fd(fd as i32);
+        if libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, 0, 0) < 0 {
+            return failed();
+        }
+    }
+    Ok(())
+}
+
+impl Containers for Linux {
+    fn ensure<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            for part in ["upper", "work", "rootfs"] {
+                let dir = self.dir(id)?.join(part);
+                fs::create_dir_all(&dir)
+                    .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+            }
+            Ok(())
+        })
+    }
+    fn start<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<u32>> {
+        Box::pin(self.started(spec))
+    }
+    fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> BoxFuture<'a, Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let wanted = translate::wanted(wanted);
+            let request = Request { verb: b'a', wanted, ..Request::default() };
+            if let Some((reply, stream)) = self.ask(id, request).await?
+                && reply.error.is_empty()
+            {
+                return Ok(Box::new(stream) as Box<dyn Stream>);
+            }
+            if !self.dir(id)?.exists() {
+                return Err(missing(id));
+            }
+            let failed = |e| Error::wrap("failed to attach", e);
+            let (ours, theirs) = StdStream::pair().map_err(failed)?;
+            ours.set_nonblocking(true).map_err(failed)?;
+            self.early.lock().entry(id.to_owned()).or_default().push((theirs.into(), wanted));
+            Ok(Box::new(UnixStream::from_std(ours).map_err(failed)?) as Box<dyn Stream>)
+        })
+    }
+    fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
+        Box::pin(self.waited(id))
+    }
+    fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
+        Box::pin(async move {
+            match self.pid(id).await? {
+                Some(pid) => Ok(ContainerState::Running { pid, paused: self.group(id).paused() }),
+                None => self.ended(id),
+            }
+        })
+    }
+    fn list(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(async move {
+            let failed = |e| Error::wrap("failed to list containers", e);
+            let mut found = Vec::new();
+            for entry in fs::read_dir(&self.dir).map_err(failed)? {
+                found.extend(entry.map_err(failed)?.file_name().into_string());
+            }
+            found.sort();
+            Ok(found)
+        })
+    }
+    fn signal<'a>(&'a self, id: &'a str, signal: i32) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            // The supervisor answers only while the process is its child and not reaped.
+            let pid = self.pid(id).await?.ok_or_else(|| not_running(id))?;
+            kill(pid, signal)
+        })
+    }
+    fn pause<'a>(&'a self, id: &'a str, pause: bool) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.pid(id).await?.ok_or_else(|| not_running(id))?;
+            let group = self.group(id);
+            blocking(move || group.freeze(pause)).await
+        })
+    }
+    fn update<'a>(&'a self, id: &'a str, resources: &'a LinuxResources) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match self.pid(id).await? {
+                Some(_) => self.group(id).apply(resources),
+                // What doesn't run gets its limits when it starts.
+                None => Ok(()),
+            }
+        })
+    }
+    fn resize<'a>(
+        &'a self,
+        id: &'a str,
+        exec: Option<&'a str>,
+        rows: u16,
+        columns: u16,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let exec = exec.unwrap_or_default().to_owned();
+            let request = Request { verb: b'r', exec, rows, columns, ..Request::default() };
+            let (reply, _) = self.ask(id, request).await?.ok_or_else(|| not_running(id))?;
+            if reply.error.is_empty() { Ok(()) } else { Err(not_running(id)) }
+        })
+    }
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a ExecSpec) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>> {
+        Box::pin(async move {
+            let request = Request {
+                verb: b'e',
+                wanted: translate::wanted(exec.wanted),
+                exec: name(&exec.id)?.to_owned(),
+                program: Some(translate::program(&exec.process)?),
+                ..Request::default()
+            };
+            let (reply, stream) = self.ask(id, request).await?.ok_or_else(|| not_running(id))?;
+            if reply.pid == 0 {
+                return Err(refused("OCI runtime exec failed: exec failed", reply));
+            }
+            Ok((reply.pid, Box::new(stream) as Box<dyn Stream>))
+        })
+    }
+    fn exec_exit<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<Option<i32>>> {
+        Box::pin(async move {
+            let path = self.dir(id)?.join("exec").join(name(exec)?);
+            let read = || fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+            if let Some(code) = read() {
+                return Ok(Some(code));
+            }
+            // An exec ends with its container; the last look is for one that did so just now.
+            let alive = self.pid(id).await?.is_some();
+            Ok(read().or(if alive { None } else { Some(137) }))
+        })
+    }
+    fn pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>> {
+        Box::pin(async move {
+            self.pid(id).await?.ok_or_else(|| not_running(id))?;
+            Ok(self.group(id).pids())
+        })
+    }
+    fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Stats>> {
+        Box::pin(async move { self.group(id).stats() })
+    }
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.removed(id))
+    }
+}

@@ -1,0 +1,138 @@
+//! An OCI runtime configuration as the supervisor's plan.
+
+use std::path::Path;
+
+use oci_spec::runtime::{Capability, LinuxDeviceType, LinuxNamespaceType, Process};
+use pileus_base::{Error, Result};
+
+use super::{
+    options,
+    plan::{Device, Mount, Plan, Program, STDERR, STDIN, STDOUT},
+};
+use crate::{ContainerSpec, Wanted, caps, seccomp};
+
+/// Streams as the supervisor numbers them.
+pub fn wanted(wanted: Wanted) -> u8 {
+    let one = |is, flag| if is { flag } else { 0 };
+    one(wanted.stdin, STDIN) | one(wanted.stdout, STDOUT) | one(wanted.stderr, STDERR)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::bad_request(format!("{} is not UTF-8", path.display())))
+}
+
+/// What to run, without a filter.
+pub fn program(process: &Process) -> Result<Program> {
+    let mask = |set: Option<&std::collections::HashSet<Capability>>| set.map_or(0, caps::mask);
+    let given = process.capabilities().as_ref();
+    let permitted = mask(given.and_then(|c| c.permitted().as_ref()));
+    let user = process.user();
+    let size = process.console_size();
+    let (rows, columns) = size.map_or((0, 0), |s| (s.height() as u16, s.width() as u16));
+    Ok(Program {
+        args: process.args().clone().unwrap_or_default(),
+        env: process.env().clone().unwrap_or_default(),
+        cwd: text(process.cwd())?,
+        uid: user.uid(),
+        gid: user.gid(),
+        groups: user.additional_gids().clone().unwrap_or_default(),
+        umask: user.umask(),
+        tty: process.terminal().unwrap_or(false),
+        rows,
+        columns,
+        bounding: mask(given.and_then(|c| c.bounding().as_ref())),
+        effective: mask(given.and_then(|c| c.effective().as_ref())),
+        permitted,
+        inheritable: mask(given.and_then(|c| c.inheritable().as_ref())),
+        ambient: mask(given.and_then(|c| c.ambient().as_ref())),
+        no_new_privs: process.no_new_privileges().unwrap_or(false),
+        rlimits: process
+            .rlimits()
+            .iter()
+            .flatten()
+            .filter_map(|l| Some((options::rlimit(&l.typ().to_string())?, (l.soft(), l.hard()))))
+            .collect(),
+        oom_score_adj: process.oom_score_adj(),
+        seccomp: Vec::new(),
+    })
+}
+
+/// The plan of a container whose things are in `dir`.
+pub fn plan(
+    spec: &ContainerSpec,
+    dir: &Path,
+    layers_dir: &Path,
+    cgroups: &[std::path::PathBuf],
+) -> Result<Plan> {
+    let oci = &spec.oci;
+    let process = oci.process().as_ref().ok_or_else(|| Error::bad_request("no process"))?;
+    let linux = oci.linux().clone().unwrap_or_default();
+    let mut program = program(process)?;
+    if let Some(profile) = linux.seccomp() {
+        program.seccomp = seccomp::compile(profile)?;
+    }
+    let (mut namespaces, mut joins) = (libc::CLONE_NEWNS as u64, Vec::new());
+    for one in linux.namespaces().iter().flatten() {
+        let flag = one.typ() as u64;
+        match (one.typ(), one.path()) {
+            (LinuxNamespaceType::User | LinuxNamespaceType::Time, _) => {
+                return Err(Error::not_implemented("user and time namespaces are not supported"));
+            }
+            (LinuxNamespaceType::Mount, _) => {}
+            (_, Some(path)) => joins.push((flag, text(path)?)),
+            (_, None) => namespaces |= flag,
+        }
+    }
+    let mounts = oci.mounts().iter().flatten().map(|one| {
+        let kind = one.typ().clone().unwrap_or_default();
+        let source = one.source().as_deref().map(text).transpose()?.unwrap_or_default();
+        let (mut flags, propagation, data) = options::mount(one.options().as_deref().unwrap_or_default());
+        if kind == "bind" {
+            flags |= libc::MS_BIND;
+        }
+        Ok(Mount { kind, source, target: text(one.destination())?, flags, propagation, data })
+    });
+    let devices = linux.devices().iter().flatten().map(|one| {
+        let kind = match one.typ() {
+            LinuxDeviceType::B => libc::S_IFBLK,
+            LinuxDeviceType::P => libc::S_IFIFO,
+            _ => libc::S_IFCHR,
+        };
+        Ok(Device {
+            path: text(one.path())?,
+            mode: kind | one.file_mode().unwrap_or(0o666) & 0o7777,
+            major: one.major() as u32,
+            minor: one.minor() as u32,
+            uid: one.uid().unwrap_or(0),
+            gid: one.gid().unwrap_or(0),
+        })
+    });
+    let mut sysctls: Vec<_> = linux.sysctl().clone().unwrap_or_default().into_iter().collect();
+    sysctls.sort();
+    Ok(Plan {
+        dir: text(dir)?,
+        program,
+        open_stdin: spec.open_stdin,
+        stdin_once: spec.stdin_once,
+        log: spec.log.as_ref().map(|l| text(&l.path)).transpose()?.unwrap_or_default(),
+        log_size: spec.log.as_ref().map_or(0, |l| l.max_size_bytes),
+        log_files: spec.log.as_ref().map_or(1, |l| l.max_files),
+        init: spec.init,
+        namespaces,
+        joins,
+        cgroups: cgroups.iter().map(|p| text(p)).collect::<Result<_>>()?,
+        layers_dir: text(layers_dir)?,
+        lower: spec.layers.iter().rev().map(|id| format!("{id}/diff")).collect(),
+        readonly: oci.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false),
+        propagation: linux.rootfs_propagation().as_deref().and_then(options::propagation).unwrap_or(0),
+        hostname: oci.hostname().clone().unwrap_or_default(),
+        domainname: oci.domainname().clone().unwrap_or_default(),
+        sysctls,
+        mounts: mounts.collect::<Result<_>>()?,
+        devices: devices.collect::<Result<_>>()?,
+        masked: linux.masked_paths().clone().unwrap_or_default(),
+        readonly_paths: linux.readonly_paths().clone().unwrap_or_default(),
+        attached: Vec::new(),
+    })
+}

@@ -1,0 +1,152 @@
+//! The log: Docker's `json-file` lines, in files that are renamed to `.1`, `.2`, … when they are full.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The longest piece of a line that is written at once, as Docker does it.
+const LONGEST: usize = 16 << 10;
+
+/// A log that is being written.
+pub struct Log {
+    path: String,
+    most: u64,
+    files: u32,
+    file: File,
+    size: u64,
+    parts: [Vec<u8>; 2],
+}
+
+impl Log {
+    /// Opens it to add to it.
+    pub fn open(path: &str, most: u64, files: u32) -> std::io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), most, files, file, size, parts: [Vec::new(), Vec::new()] })
+    }
+
+    /// Adds what stream `of` (0 or 1) has said.
+    pub fn add(&mut self, of: usize, mut said: &[u8]) {
+        let mut out = Vec::new();
+        let part = &mut self.parts[of];
+        while !said.is_empty() {
+            let room = LONGEST - part.len();
+            let end = said.iter().position(|b| *b == b'\n').map_or(said.len(), |at| at + 1);
+            let (now, later) = said.split_at(end.min(room));
+            part.extend_from_slice(now);
+            said = later;
+            if part.ends_with(b"\n") || part.len() == LONGEST {
+                line(&mut out, of, part);
+                part.clear();
+            }
+        }
+        self.write(&out);
+    }
+
+    /// Writes what no end of line has come for.
+    pub fn end(&mut self) {
+        let mut out = Vec::new();
+        for of in 0..2 {
+            if !self.parts[of].is_empty() {
+                line(&mut out, of, &self.parts[of]);
+                self.parts[of].clear();
+            }
+        }
+        self.write(&out);
+    }
+
+    fn write(&mut self, out: &[u8]) {
+        if out.is_empty() {
+            return;
+        }
+        if self.most > 0 && self.size > 0 && self.size + out.len() as u64 > self.most {
+            self.turn();
+        }
+        // A full disk costs the log, not the container.
+        if self.file.write_all(out).is_ok() {
+            self.size += out.len() as u64;
+        }
+    }
+
+    fn turn(&mut self) {
+        for n in (1..self.files.max(1)).rev() {
+            let from = if n == 1 { self.path.clone() } else { format!("{}.{}", self.path, n - 1) };
+            let _ = fs::rename(from, format!("{}.{n}", self.path));
+        }
+        if let Ok(file) = OpenOptions::new().append(true).create(true).open(&self.path) {
+            if self.files <= 1 {
+                let _ = file.set_len(0);
+            }
+            self.file = file;
+            self.size = 0;
+        }
+    }
+}
+
+/// One line of the log.
+fn line(out: &mut Vec<u8>, of: usize, text: &[u8]) {
+    out.extend_from_slice(b"{\"log\":\"");
+    for chunk in text.utf8_chunks() {
+        for ch in chunk.valid().chars() {
+            match ch {
+                '"' => out.extend_from_slice(b"\\\""),
+                '\\' => out.extend_from_slice(b"\\\\"),
+                '\n' => out.extend_from_slice(b"\\n"),
+                '\r' => out.extend_from_slice(b"\\r"),
+                '\t' => out.extend_from_slice(b"\\t"),
+                '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    out.extend_from_slice(format!("\\u{:04x}", u32::from(ch)).as_bytes());
+                }
+                _ => out.extend_from_slice(ch.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice(b"\\ufffd");
+        }
+    }
+    let stream = ["stdout", "stderr"][of];
+    let (_, now) = now();
+    out.extend_from_slice(format!("\",\"stream\":\"{stream}\",\"time\":\"{now}\"}}\n").as_bytes());
+}
+
+/// Now: nanoseconds since the epoch, and as RFC 3339 with Go's nanoseconds.
+pub fn now() -> (i64, String) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_nanos() as i64, time(now.as_secs() as i64, now.subsec_nanos()))
+}
+
+fn time(seconds: i64, nanos: u32) -> String {
+    let (days, rest) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+    // Days to a date: Howard Hinnant's civil_from_days.
+    let z = days + 719_468;
+    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+    let yoe = (doe - doe / 1460 + doe / 36524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let fraction = format!(".{nanos:09}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}{fraction}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_go_s() {
+        assert_eq!(time(1_709_210_096, 120_000_000), "2024-02-29T12:34:56.12Z");
+        assert_eq!(time(0, 0), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_line_is_json() {
+        let mut out = Vec::new();
+        line(&mut out, 1, b"a<\"\xff\n");
+        assert!(out.starts_with(b"{\"log\":\"a\\u003c\\\"\\ufffd\\n\",\"stream\":\"stderr\",\"time\":\""));
+    }
+}

@@ -1,0 +1,459 @@
+//! The supervisor at work: streams between processes and those attached, the log, and what is asked.
+//!
+//! A reader that is slow holds its process back: output is read on only when everyone attached has room.
+//! Once a process has ended what is left of its output is read at once, so an exit code never waits for a
+//! reader; the supervisor itself stays until all have been told everything.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+};
+
+use crate::{
+    log::{self, Log},
+    plan::{Plan, Reply, Request, STDERR, STDIN, STDOUT, Wire, framed},
+    program, spawn,
+    sys::{Result, fail},
+};
+
+/// What may wait for a reader before its process is held back.
+const MOST: usize = 64 << 10;
+
+/// Somebody attached to a process, or still to say what is wanted.
+struct Client {
+    socket: UnixStream,
+    /// The request, until it is whole.
+    asking: Option<Vec<u8>>,
+    /// Which process; `None` for who waits for the container's end.
+    of: Option<usize>,
+    wanted: u8,
+    out: Vec<u8>,
+    /// Whether it may still write.
+    writes: bool,
+    gone: bool,
+}
+
+/// A process with its streams.
+struct Process {
+    exec: String,
+    pid: u32,
+    pidfd: Option<OwnedFd>,
+    stdin: Option<File>,
+    /// On its way to standard input.
+    input: Vec<u8>,
+    close_stdin: bool,
+    output: [Option<File>; 2],
+    tty: bool,
+}
+
+/// The supervisor.
+pub struct Supervisor {
+    plan: Plan,
+    listener: Option<UnixListener>,
+    log: Option<Log>,
+    processes: Vec<Process>,
+    clients: Vec<Client>,
+    init: OwnedFd,
+}
+
+/// What a descriptor in the poll list belongs to.
+#[derive(Clone, Copy)]
+enum Source {
+    Listener,
+    End,
+    Output(usize, usize),
+    Input(usize),
+    Client(usize),
+}
+
+impl Process {
+    fn new(exec: String, started: spawn::Started, tty: bool) -> Self {
+        let file = |fd: OwnedFd| {
+            // SAFETY: takes numbers.
+            unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+            File::from(fd)
+        };
+        Self {
+            exec,
+            pid: started.pid,
+            pidfd: Some(started.pidfd),
+            stdin: started.stdin.map(file),
+            input: Vec::new(),
+            close_stdin: false,
+            output: started.output.map(|fd| fd.map(file)),
+            tty,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Starts the container.
+    pub fn start(mut plan: Plan) -> Result<Self> {
+        let (dir, tty) = (plan.dir.clone(), plan.program.tty);
+        let doing = |what: &'static str| move |e: std::io::Error| fail(format!("{what}: {e}"));
+        // The address of a socket has room for a short path only.
+        std::env::set_current_dir(&dir).map_err(doing("the container's directory"))?;
+        for old in ["sup.sock", "exit.json"] {
+            match fs::remove_file(old) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(fail(format!("{old}: {e}"))),
+                _ => {}
+            }
+        }
+        let listener = UnixListener::bind("sup.sock").map_err(doing("listen"))?;
+        listener.set_nonblocking(true).map_err(doing("listen"))?;
+        let log = match &*plan.log {
+            "" => None,
+            path => Some(Log::open(path, plan.log_size, plan.log_files).map_err(doing("open the log"))?),
+        };
+        let mut clients = Vec::new();
+        for (fd, wanted) in std::mem::take(&mut plan.attached) {
+            // SAFETY: the driver has left it open for us.
+            let socket = unsafe { UnixStream::from_raw_fd(fd) };
+            // SAFETY: takes numbers.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+            clients.push(Client::new(socket, None, Some(0), wanted));
+        }
+        let started = spawn::container(&plan)?;
+        let init = started.pidfd.try_clone().map_err(doing("pidfd"))?;
+        let processes = vec![Process::new(String::new(), started, tty)];
+        Ok(Self { plan, listener: Some(listener), log, processes, clients, init })
+    }
+
+    /// The container's first process.
+    pub fn pid(&self) -> u32 {
+        self.processes[0].pid
+    }
+
+    /// Serves until all has ended and everyone knows.
+    pub fn run(&mut self) {
+        while self.listener.is_some()
+            || !self.clients.is_empty()
+            || self.processes.iter().any(|p| p.pidfd.is_some())
+        {
+            let (mut polls, sources) = self.interests();
+            // SAFETY: the list outlives the call, and its length is given.
+            if unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) } < 0 {
+                continue;
+            }
+            for (poll, source) in polls.iter().zip(sources).filter(|(poll, _)| poll.revents != 0) {
+                match source {
+                    Source::Listener => self.accept(),
+                    Source::End => self.reap(),
+                    Source::Output(at, of) => drop(self.read(at, of)),
+                    Source::Input(at) => self.feed(at),
+                    Source::Client(at) => self.client(at, poll.revents),
+                }
+            }
+            self.tidy();
+        }
+    }
+
+    fn interests(&self) -> (Vec<libc::pollfd>, Vec<Source>) {
+        let (mut polls, mut sources) = (Vec::new(), Vec::new());
+        let mut add = |fd: RawFd, events, source| {
+            polls.push(libc::pollfd { fd, events, revents: 0 });
+            sources.push(source);
+        };
+        if let Some(listener) = &self.listener {
+            add(listener.as_raw_fd(), libc::POLLIN, Source::Listener);
+        }
+        for (at, process) in self.processes.iter().enumerate() {
+            if let Some(fd) = &process.pidfd {
+                add(fd.as_raw_fd(), libc::POLLIN, Source::End);
+            }
+            let full = self.clients.iter().any(|c| c.of == Some(at) && c.out.len() >= MOST);
+            for (of, file) in process.output.iter().enumerate() {
+                if let (Some(file), false) = (file, full) {
+                    add(file.as_raw_fd(), libc::POLLIN, Source::Output(at, of));
+                }
+            }
+            if let (Some(stdin), false) = (&process.stdin, process.input.is_empty()) {
+                add(stdin.as_raw_fd(), libc::POLLOUT, Source::Input(at));
+            }
+        }
+        for (at, client) in self.clients.iter().enumerate() {
+            let mut events = if client.out.is_empty() { 0 } else { libc::POLLOUT };
+            let room = client.of.is_none_or(|of| self.processes[of].input.is_empty());
+            if client.asking.is_some() || client.writes && room {
+                events |= libc::POLLIN;
+            }
+            add(client.socket.as_raw_fd(), events, Source::Client(at));
+        }
+        (polls, sources)
+    }
+
+    fn accept(&mut self) {
+        while let Some(Ok((socket, _))) = self.listener.as_ref().map(UnixListener::accept) {
+            self.clients.push(Client::new(socket, Some(Vec::new()), None, 0));
+        }
+    }
+
+    /// Reads what a process has said; whether there may be more.
+    fn read(&mut self, at: usize, of: usize) -> bool {
+        let process = &mut self.processes[at];
+        let Some(file) = &mut process.output[of] else { return false };
+        let mut said = [0; 32 << 10];
+        match file.read(&mut said) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => true,
+            Ok(0) | Err(_) => {
+                process.output[of] = None;
+                false
+            }
+            Ok(n) => {
+                let said = &said[..n];
+                if let (0, Some(log)) = (at, &mut self.log) {
+                    log.add(of, said);
+                }
+                let stream = if of == 0 { STDOUT } else { STDERR };
+                for client in self.clients.iter_mut().filter(|c| c.of == Some(at)) {
+                    if process.tty {
+                        if client.wanted & (STDOUT | STDERR) != 0 {
+                            client.out.extend_from_slice(said);
+                        }
+                    } else if client.wanted & stream != 0 {
+                        client.out.extend_from_slice(&[of as u8 + 1, 0, 0, 0]);
+                        client.out.extend_from_slice(&(n as u32).to_be_bytes());
+                        client.out.extend_from_slice(said);
+                    }
+                    client.flush();
+                }
+                true
+            }
+        }
+    }
+
+    /// Writes to a process's standard input.
+    fn feed(&mut self, at: usize) {
+        let process = &mut self.processes[at];
+        if let Some(stdin) = &mut process.stdin {
+            match stdin.write(&process.input) {
+                Ok(n) => drop(process.input.drain(..n)),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+                Err(_) => {
+                    process.input.clear();
+                    process.stdin = None;
+                }
+            }
+        }
+        if process.input.is_empty() && process.close_stdin {
+            process.stdin = None;
+        }
+    }
+
+    fn client(&mut self, at: usize, happened: i16) {
+        let client = &mut self.clients[at];
+        if happened & libc::POLLOUT != 0 {
+            client.flush();
+        }
+        let mut bytes = [0; 16 << 10];
+        let ended = if happened & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) == 0 {
+            false
+        } else if !client.writes && client.asking.is_none() {
+            happened & (libc::POLLHUP | libc::POLLERR) != 0
+        } else {
+            match client.socket.read(&mut bytes) {
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => false,
+                Ok(0) | Err(_) => {
+                    self.no_more(at);
+                    let client = &self.clients[at];
+                    client.asking.is_some() || happened & (libc::POLLHUP | libc::POLLERR) != 0
+                }
+                Ok(n) => {
+                    self.heard(at, &bytes[..n]);
+                    false
+                }
+            }
+        };
+        if ended {
+            self.no_more(at);
+            self.clients[at].gone = true;
+        }
+    }
+
+    /// A client writes no more.
+    fn no_more(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        if std::mem::take(&mut client.writes)
+            && client.wanted & STDIN != 0
+            && let Some(of) = client.of
+            && (of != 0 || self.plan.stdin_once)
+            && !self.processes[of].tty
+        {
+            self.processes[of].close_stdin = true;
+            self.feed(of);
+        }
+    }
+
+    fn heard(&mut self, at: usize, bytes: &[u8]) {
+        let client = &mut self.clients[at];
+        let Some(asking) = &mut client.asking else {
+            if let (Some(of), true) = (client.of, client.wanted & STDIN != 0) {
+                self.processes[of].input.extend_from_slice(bytes);
+                self.feed(of);
+            }
+            return;
+        };
+        asking.extend_from_slice(bytes);
+        let Some((length, body)) = asking.split_first_chunk::<8>() else { return };
+        let length = u64::from_le_bytes(*length) as usize;
+        let Some((mut body, rest)) = body.split_at_checked(length) else { return };
+        let (request, rest) = (Request::take(&mut body), rest.to_vec());
+        client.asking = None;
+        let reply = request.map_or_else(
+            || Reply { code: 125, error: "not a request".into(), ..Reply::default() },
+            |request| self.answer(at, request),
+        );
+        let client = &mut self.clients[at];
+        let mut out = framed(&reply);
+        out.append(&mut client.out);
+        client.out = out;
+        client.flush();
+        if !rest.is_empty() && client.of.is_some() {
+            self.heard(at, &rest);
+        }
+    }
+
+    fn answer(&mut self, at: usize, request: Request) -> Reply {
+        let of = self.processes.iter().position(|p| p.exec == request.exec);
+        let refused = |code, error: String| Reply { pid: 0, code, error };
+        let client = &mut self.clients[at];
+        client.wanted = request.wanted;
+        client.writes = true;
+        match (request.verb, of) {
+            (b'a', Some(of)) if self.processes[of].pidfd.is_some() => client.of = Some(of),
+            (b'e', None) => {
+                let Some(program) = request.program else { return refused(125, "no program".into()) };
+                match spawn::exec(&self.plan, &self.init, &program, request.wanted & STDIN != 0) {
+                    Ok(started) => {
+                        self.processes.push(Process::new(request.exec, started, program.tty));
+                        let of = self.processes.len() - 1;
+                        self.clients[at].of = Some(of);
+                        return Reply { pid: self.processes[of].pid, ..Reply::default() };
+                    }
+                    Err(failure) => {
+                        client.writes = false;
+                        return refused(failure.code, failure.words);
+                    }
+                }
+            }
+            (b'r', Some(of)) => {
+                if let (true, Some(file)) = (self.processes[of].tty, &self.processes[of].output[0]) {
+                    program::resize(file.as_raw_fd(), request.rows, request.columns);
+                }
+                client.writes = false;
+            }
+            (b's', Some(0)) => client.writes = false,
+            (b'w', Some(0)) => {
+                client.wanted = u8::MAX;
+                return Reply { pid: self.processes[0].pid, ..Reply::default() };
+            }
+            _ => {
+                client.writes = false;
+                return refused(125, "no such process".into());
+            }
+        }
+        Reply { pid: of.map_or(0, |of| self.processes[of].pid), ..Reply::default() }
+    }
+
+    /// Reaps what has ended.
+    fn reap(&mut self) {
+        let mut status = 0;
+        loop {
+            // SAFETY: the status outlives the call.
+            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+            if pid <= 0 {
+                return;
+            }
+            let ended = self.processes.iter().position(|p| p.pidfd.is_some() && p.pid == pid as u32);
+            let Some(at) = ended else { continue };
+            // What a pipe or a terminal holds is little; nobody's slowness keeps the end back. What others
+            // who still hold the pipe go on to say is not waited for.
+            for of in 0..2 {
+                let mut most = 64;
+                while most > 0 && self.read(at, of) {
+                    most -= 1;
+                }
+            }
+            let process = &mut self.processes[at];
+            process.pidfd = None;
+            process.stdin = None;
+            process.output = [None, None];
+            self.tell(at, spawn::code(status));
+        }
+    }
+
+    /// Writes down how a process has ended.
+    fn tell(&mut self, at: usize, code: i32) {
+        let keep = |path: &str, text: String| {
+            let new = format!("{path}.new");
+            // Where even this can't be written, who asks finds no exit code, and says so.
+            let _ = fs::write(&new, text).and_then(|()| fs::rename(new, path));
+        };
+        if at != 0 {
+            keep(&format!("exec/{}", self.processes[at].exec), code.to_string());
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.end();
+        }
+        let killed = self.plan.cgroups.iter().any(|file| {
+            let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
+            ["memory.oom_control", "memory.events"].iter().any(|name| {
+                let text = fs::read_to_string(format!("{dir}/{name}")).unwrap_or_default();
+                let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+                count.is_some_and(|n| n.trim() != "0")
+            })
+        });
+        let (at_ns, _) = log::now();
+        keep("exit.json", format!("{{\"code\":{code},\"oom_killed\":{killed},\"at_ns\":{at_ns}}}"));
+        self.listener = None;
+        let _ = fs::remove_file("sup.sock");
+    }
+
+    /// Lets go of clients that have everything.
+    fn tidy(&mut self) {
+        let processes = &self.processes;
+        self.clients.retain(|client| {
+            let over = match client.of {
+                Some(of) => processes[of].pidfd.is_none(),
+                None => {
+                    client.asking.is_none() && (client.wanted != u8::MAX || processes[0].pidfd.is_none())
+                        || client.asking.is_some() && processes[0].pidfd.is_none()
+                }
+            };
+            !(client.gone || over && client.out.is_empty())
+        });
+    }
+}
+
+impl Client {
+    fn new(socket: UnixStream, asking: Option<Vec<u8>>, of: Option<usize>, wanted: u8) -> Self {
+        // Should that fail, a slow reader is waited for.
+        let _ = socket.set_nonblocking(true);
+        Self { socket, asking, of, wanted, out: Vec::new(), writes: true, gone: false }
+    }
+
+    /// Writes what it has room for.
+    fn flush(&mut self) {
+        if self.asking.is_some() {
+            return;
+        }
+        while !self.out.is_empty() {
+            match self.socket.write(&self.out) {
+                Ok(n) => drop(self.out.drain(..n)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.out.clear();
+                    self.gone = true;
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Container networks as a driver needs to know them: bridges of the host itself, the namespaces of
+//! containers, and ports published. The same shape as the host's contract.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use pileus_base::{
+    Result,
+    ids::{NetworkId, PortId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::BoxFuture;
+
+/// A bridge on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeSpec {
+    /// Docker's network id, 64 hex digits.
+    pub network: String,
+    /// The link's name, at most 15 characters.
+    pub link: String,
+    /// The host's own addresses on it, with the length of the prefix.
+    pub gateways: Vec<IpNet>,
+    /// Nothing leaves it.
+    pub internal: bool,
+    /// Whether containers on it reach each other.
+    pub icc: bool,
+    /// Whether what leaves it bears the host's address.
+    pub masquerade: bool,
+    /// In bytes.
+    pub mtu: u32,
+}
+
+/// What a container is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Plug {
+    /// A bridge of this Docker network, which must have been ensured.
+    Bridge(String),
+    /// A port of a tenant's network, which must have been ensured.
+    Port(NetworkId, PortId),
+    /// A macvlan over this link of the host.
+    Macvlan(String),
+}
+
+/// A container's place on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSpec {
+    /// Names it: 64 hex digits.
+    pub id: String,
+    /// The container.
+    pub container: String,
+    /// What it is plugged into.
+    pub plug: Plug,
+    /// `eth0`, …
+    pub name: String,
+    /// Its MAC.
+    pub mac: String,
+    /// Its addresses.
+    pub addresses: Vec<IpNet>,
+    /// Where the rest goes; IPv4 and IPv6.
+    pub gateways: Vec<IpAddr>,
+    /// In bytes.
+    pub mtu: u32,
+}
+
+/// A port of the host that leads to a container's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// `tcp`, `udp`, `sctp`.
+    pub protocol: String,
+    /// The host's address; unspecified for all.
+    pub host_ip: IpAddr,
+    /// The host's port.
+    pub host_port: u16,
+    /// The container's address.
+    pub to: IpAddr,
+    /// The container's port.
+    pub port: u16,
+}
+
+/// What a container's resolver at 127.0.0.11 answers with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// Names (lower case) and their addresses; several are given in turn.
+    pub names: Vec<(String, Vec<IpAddr>)>,
+    /// Where to ask for the rest.
+    pub upstream: Vec<IpAddr>,
+}
+
+/// Container networks.
+pub trait Bridges: Send + Sync + 'static {
+    /// Brings a bridge about.
+    fn ensure_bridge<'a>(&'a self, spec: &'a BridgeSpec) -> BoxFuture<'a, Result<()>>;
+    /// Takes a bridge away.
+    fn remove_bridge<'a>(&'a self, network: &'a str, link: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Ranges that the host routes already.
+    fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>>;
+    /// A network namespace for a container, with `lo` up; its path.
+    fn ensure_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<PathBuf>>;
+    /// Takes it away with its endpoints, ports and resolver.
+    fn remove_sandbox<'a>(&'a self, container: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Containers with a namespace here.
+    fn sandboxes(&self) -> BoxFuture<'_, Result<Vec<String>>>;
+    /// Plugs a container in.
+    fn ensure_endpoint<'a>(&'a self, spec: &'a EndpointSpec) -> BoxFuture<'a, Result<()>>;
+    /// Unplugs it.
+    fn remove_endpoint<'a>(&'a self, spec: &'a EndpointSpec) -> BoxFuture<'a, Result<()>>;
+    /// The ports that lead to a container, all of them; a host port of 0 is chosen (32768 and up). Those
+    /// that hold, with their numbers.
+    ///
+    /// # Errors
+    /// 409, `Bind for 0.0.0.0:80 failed: port is already allocated`.
+    fn publish<'a>(
+        &'a self,
+        container: &'a str,
+        ports: &'a [PublishedPort],
+    ) -> BoxFuture<'a, Result<Vec<PublishedPort>>>;
+    /// Serves 127.0.0.11 in a container's namespace, or changes what it answers.
+    fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>>;
+    /// The namespace's path of a container's sandbox.
+    fn sandbox_path(&self, container: &str) -> PathBuf;
+}

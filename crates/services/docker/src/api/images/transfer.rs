@@ -1,0 +1,152 @@
+//! What goes in and out: load, save, import, pull, push.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pileus_base::{Error, Result};
+use pileus_http::{Body, Reply};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::{
+    api::{Call, Flags},
+    engine::{
+        images::{progress::streamed, save::TarOut},
+        registry::{Credentials, Platform},
+    },
+    model::reference::{Reference, is_digest, is_tag},
+};
+
+/// `POST /images/load`
+pub(super) async fn load(mut call: Call) -> Result<Reply> {
+    let quiet = call.flag("quiet");
+    let docker = call.state.clone();
+    let body = docker.receive(call.chunks()).await?;
+    streamed(|progress| async move { docker.load_images(body, quiet, &progress).await }).await
+}
+
+/// `GET /images/get`, `GET /images/{name}/get`
+pub(super) async fn save(call: Call) -> Result<Reply> {
+    let names: Vec<String> = match call.param("name") {
+        "" => call.query.all("names").flat_map(|n| n.split(',')).map(str::to_owned).collect(),
+        name => vec![name.to_owned()],
+    };
+    let docker = call.state.clone();
+    let images = docker.images_to_save(&names).await?;
+    let (sender, receiver) = mpsc::channel::<std::io::Result<Bytes>>(8);
+    tokio::spawn(async move {
+        let out = TarOut(sender.clone());
+        if let Err(e) = docker.save_archive(images, &out).await {
+            // The client sees the stream break off; it may be gone already.
+            let _ = sender.send(Err(std::io::Error::other(e))).await;
+        }
+    });
+    let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    Ok(Reply::stream(200, "application/x-tar", Body::stream(chunks, None)))
+}
+
+/// `POST /images/create`: import or pull.
+pub(super) async fn create(mut call: Call) -> Result<Reply> {
+    let (source, from) = (call.text("fromSrc"), call.text("fromImage"));
+    if !from.is_empty() {
+        return pull(call, &from).await;
+    }
+    if source != "-" {
+        return Err(match source.is_empty() {
+            true => Error::bad_request("fromImage or fromSrc is needed"),
+            false => Error::not_implemented("importing from a URL is not supported"),
+        });
+    }
+    let (repo, tag, message) = (call.text("repo"), call.text("tag"), call.text("message"));
+    let to = match repo.is_empty() {
+        true => None,
+        false => Some(with_tag(&repo, &tag)?),
+    };
+    let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
+    let docker = call.state.clone();
+    let body = docker.receive(call.chunks()).await?;
+    streamed(|progress| async move {
+        let id = docker.import_image(body, to, &message, &changes).await?;
+        progress.status(&id);
+        Ok(())
+    })
+    .await
+}
+
+fn with_tag(name: &str, tag: &str) -> Result<Reference> {
+    let mut reference = Reference::parse(name)?;
+    if is_digest(tag) {
+        reference.digest = Some(tag.to_owned());
+        reference.tag = None;
+    } else if !tag.is_empty() {
+        if !is_tag(tag) {
+            return Err(Error::bad_request("invalid tag format"));
+        }
+        reference.tag = Some(tag.to_owned());
+    }
+    Ok(reference)
+}
+
+fn credentials(call: &Call) -> Option<Credentials> {
+    use base64::Engine;
+    let text = call.header("x-registry-auth")?.trim_end_matches('=');
+    let read = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
+    let bytes = read.or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text)).ok()?;
+    Credentials::read(&serde_json::from_slice(&bytes).ok()?)
+}
+
+fn platform(text: &str) -> Platform {
+    let mut parts = text.split('/');
+    let mut next = |default: &str| {
+        parts.next().filter(|p| !p.is_empty()).unwrap_or(default).to_owned()
+    };
+    Platform { os: next("linux"), architecture: next("amd64"), variant: next("") }
+}
+
+async fn pull(call: Call, from: &str) -> Result<Reply> {
+    let reference = with_tag(from, &call.text("tag"))?.or_latest();
+    let (auth, platform) = (credentials(&call), platform(&call.text("platform")));
+    let docker = call.state.clone();
+    streamed(|progress| async move { docker.pull_image(&reference, auth, &platform, &progress).await }).await
+}
+
+/// `POST /images/{name}/push`
+pub(super) async fn push(call: Call) -> Result<Reply> {
+    let mut reference = Reference::parse(call.param("name"))?;
+    if reference.digest.is_some() {
+        return Err(Error::bad_request("cannot push a digest reference"));
+    }
+    let tag = call.text("tag");
+    if !tag.is_empty() {
+        reference = with_tag(&reference.to_string(), &tag)?;
+    }
+    let auth = credentials(&call);
+    let docker = call.state.clone();
+    streamed(|progress| async move { docker.push_image(&reference, auth, &progress).await }).await
+}
+
+/// `GET /images/search`
+pub(super) async fn search(call: Call) -> Result<Reply> {
+    if call.text("term").is_empty() {
+        return Err(Error::bad_request("the search term is empty"));
+    }
+    Err(Error::not_implemented("searching registries is not supported"))
+}
+
+/// `GET /distribution/{name}/json`
+pub(super) async fn distribution(call: Call) -> Result<Reply> {
+    let reference = Reference::parse(call.param("name"))?.or_latest();
+    let found: Value = call.state.distribution(&reference, credentials(&call)).await?;
+    Reply::ok(&found)
+}
+
+/// `POST /auth`
+pub(super) async fn auth(mut call: Call) -> Result<Reply> {
+    let value: Value = call.value().await?;
+    let docker: Arc<_> = call.state.clone();
+    let address = value["serveraddress"].as_str().unwrap_or_default().to_owned();
+    docker.log_in(&address, Credentials::read(&value)).await?;
+    Reply::ok(&json!({ "Status": "Login Succeeded", "IdentityToken": "" }))
+}

@@ -1,0 +1,174 @@
+//! `POST /networks/create`.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::IpNet;
+use pileus_base::{Error, Result};
+use pileus_http::Reply;
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::{
+    engine::networks::{options, predefined, spec, told},
+    model::pools,
+    store::Subnet,
+};
+
+/// A range asked for.
+fn range(config: &Value) -> Result<Option<Subnet>> {
+    let text = |name: &str| config[name].as_str().filter(|t| !t.is_empty());
+    let Some(asked) = text("Subnet") else {
+        return match text("Gateway").or(text("IPRange")) {
+            Some(_) => {
+                Err(Error::bad_request("invalid network config:\ninvalid subnet : subnet must be set"))
+            }
+            None => Ok(None),
+        };
+    };
+    let bad = |what: &str, value: &str| {
+        Error::bad_request(format!(
+            "invalid network config:\ninvalid {what} {value}: invalid CIDR block notation"
+        ))
+    };
+    let subnet: IpNet = asked.parse().map_err(|_| bad("subnet", asked))?;
+    if subnet.trunc() != subnet {
+        return Err(Error::bad_request(format!(
+            "invalid network config:\ninvalid subnet {asked}: it should be {}",
+            subnet.trunc()
+        )));
+    }
+    let ip_range = text("IPRange").map(|r| r.parse::<IpNet>().map_err(|_| bad("ip-range", r))).transpose()?;
+    if let Some(part) = ip_range.filter(|r| !subnet.contains(r)) {
+        return Err(Error::bad_request(format!(
+            "invalid network config:\ninvalid ip-range {part}: it should be within subnet {subnet}"
+        )));
+    }
+    let address = |what: &str, value: &str| -> Result<IpAddr> {
+        let ip: IpAddr = value.split('/').next().unwrap_or(value).parse().map_err(|_| {
+            Error::bad_request(format!("invalid network config:\ninvalid {what} {value}: invalid address"))
+        })?;
+        if subnet.contains(&ip) {
+            return Ok(ip);
+        }
+        Err(Error::bad_request(format!(
+            "invalid network config:\ninvalid {what} {value}: parent subnet is an IPv4 block or doesn't contain it"
+        )))
+    };
+    let gateway = match text("Gateway") {
+        Some(g) => address("gateway", g)?,
+        None => {
+            let first = ip_range.map_or(subnet, |r| r);
+            pools::nth(&first, u128::from(first.addr() == subnet.addr())).unwrap_or(subnet.addr())
+        }
+    };
+    let mut auxiliary = BTreeMap::new();
+    let asked = config.get("AuxiliaryAddresses").or(config.get("AuxAddress"));
+    for (name, value) in options(asked.unwrap_or(&Value::Null)) {
+        auxiliary.insert(name, address("auxiliary address", &value)?);
+    }
+    Ok(Some(Subnet { subnet, ip_range, gateway, auxiliary }))
+}
+
+pub async fn create(mut call: Call) -> Result<Reply> {
+    let body = call.value().await?;
+    let docker = call.state.clone();
+    let name = body["Name"].as_str().unwrap_or("").trim();
+    if name.is_empty() {
+        return Err(Error::bad_request("invalid network name: name is empty"));
+    }
+    if predefined(name) {
+        return Err(Error::forbidden(format!("operation is not permitted on predefined {name} network")));
+    }
+    let driver = match body["Driver"].as_str().unwrap_or("") {
+        "" | "default" => "bridge",
+        driver => driver,
+    };
+    match driver {
+        "bridge" | "macvlan" | "pileus" => {}
+        "host" | "null" => {
+            return Err(Error::forbidden(format!("only one instance of \"{driver}\" network is allowed")));
+        }
+        "overlay" => {
+            return Err(Error::unavailable(
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+            ));
+        }
+        "ipvlan" => return Err(Error::not_implemented("driver ipvlan is not supported")),
+        other => {
+            return Err(Error::not_found(format!(
+                "could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found"
+            )));
+        }
+    }
+    let ipam = &body["IPAM"];
+    if !matches!(ipam["Driver"].as_str().unwrap_or(""), "" | "default") {
+        return Err(Error::bad_request(format!(
+            "could not find ipam driver {}: plugin not found",
+            ipam["Driver"].as_str().unwrap_or("")
+        )));
+    }
+    for flag in ["ConfigOnly", "Ingress"] {
+        if body[flag] == Value::Bool(true) {
+            return Err(Error::not_implemented(format!("networks with {flag} are not supported")));
+        }
+    }
+    let on = |name: &str| body[name] == Value::Bool(true);
+    let mut network = docker.blank(name, driver);
+    network.internal = on("Internal");
+    network.attachable = on("Attachable");
+    network.ipv6 = on("EnableIPv6");
+    network.options = options(&body["Options"]);
+    network.labels = options(&body["Labels"]);
+    for config in ipam["Config"].as_array().into_iter().flatten() {
+        network.subnets.extend(range(config)?);
+    }
+    network.subnets_asked = !network.subnets.is_empty();
+    if let Some(link) = network.options.get("com.docker.network.bridge.name").filter(|_| driver == "bridge") {
+        let fits = !link.is_empty()
+            && link.len() < 16
+            && link != "docker0"
+            && link.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if !fits {
+            return Err(Error::bad_request(format!("invalid bridge name: {link}")));
+        }
+        if docker.networks().await?.iter().any(|n| n.link == *link) {
+            return Err(Error::forbidden(format!(
+                "cannot create network {name}: conflicts with network: networks have same bridge name"
+            )));
+        }
+        if std::path::Path::new("/sys/class/net").join(link).exists() {
+            return Err(Error::forbidden(format!("a link of the name {link} exists already")));
+        }
+        network.link = link.clone();
+    }
+    if driver == "macvlan" && !network.options.contains_key("parent") {
+        return Err(Error::bad_request("driver macvlan needs the option parent"));
+    }
+    if driver == "pileus" {
+        docker.stand_for(&mut network).await?;
+    }
+    let network = docker.keep_network(network).await?;
+    if let Some(spec) = spec(&network)
+        && let Err(e) = docker.host.ensure_bridge(&spec).await
+    {
+        let id = network.id.clone();
+        docker.store.write(move |tx| tx.delete::<crate::Network>(&id).map(drop)).await?;
+        return Err(e);
+    }
+    docker.events.emit("network", "create", &network.id, told(&network.name, driver, None));
+    Reply::json(201, &json!({"Id": network.id, "Warning": ""}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_checked() {
+        let of = |v: Value| range(&v).map(|s| s.map(|s| s.gateway.to_string()));
+        assert_eq!(of(json!({"Subnet": "10.1.0.0/24"})).unwrap().unwrap(), "10.1.0.1");
+        assert_eq!(of(json!({})).unwrap(), None);
+        assert!(of(json!({"Subnet": "10.1.0.7/24"})).is_err());
+        assert!(of(json!({"Subnet": "10.1.0.0/24", "Gateway": "10.2.0.1"})).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! `GET /system/df`: what takes room.
+
+use std::collections::BTreeMap;
+
+use pileus_base::{Result, Scope};
+use pileus_http::Reply;
+use pileus_store::Query;
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::{Container, Image, Volume, engine::volumes::uses};
+
+pub async fn df(call: Call) -> Result<Reply> {
+    let docker = &call.state;
+    let wanted: Vec<&str> = call.query.all("type").collect();
+    let asks = |kind: &str| wanted.is_empty() || wanted.contains(&kind);
+    let (containers, images, volumes) = docker
+        .store
+        .read(|rd| {
+            Ok((
+                rd.list::<Container>(&Scope::All, &Query::all())?,
+                rd.list::<Image>(&Scope::All, &Query::all())?,
+                rd.list::<Volume>(&Scope::All, &Query::all())?,
+            ))
+        })
+        .await?;
+    let mut layers: BTreeMap<&str, u64> = BTreeMap::new();
+    for image in &images {
+        layers.extend(image.layers.iter().map(String::as_str).zip(image.layer_bytes.iter().copied()));
+    }
+    let image_views: Vec<Value> = images.iter().map(|i| image_view(i, &images, &containers)).collect();
+    let mut container_views = Vec::new();
+    if asks("container") {
+        for c in &containers {
+            let written = docker.host.container_size(&c.id).await.unwrap_or(0);
+            let image = images.iter().find(|i| i.id == c.image_id).map_or(0, |i| i.size());
+            container_views.push(json!({
+                "Id": c.id,
+                "Names": [format!("/{}", c.name)],
+                "Image": c.image,
+                "ImageID": c.image_id,
+                "Command": c.args.join(" "),
+                "Created": c.created_ns / 1_000_000_000,
+                "Ports": [],
+                "SizeRw": written,
+                "SizeRootFs": written + image,
+                "Labels": c.labels(),
+                "State": c.state.status,
+                "Status": "",
+                "HostConfig": {"NetworkMode": c.host_config["NetworkMode"]},
+                "NetworkSettings": {"Networks": {}},
+                "Mounts": c.mounts,
+            }));
+        }
+    }
+    let mut volume_views = Vec::new();
+    if asks("volume") {
+        for v in &volumes {
+            let path = docker.volume_path(&v.name);
+            let size = tokio::task::spawn_blocking(move || tree_size(&path)).await.unwrap_or(0);
+            let mut view = super::super::volumes::view(docker, v);
+            view["UsageData"] = json!({"Size": size, "RefCount": uses(&containers, &v.name).len()});
+            volume_views.push(view);
+        }
+    }
+    let show = |kind: &str, all: Vec<Value>| if asks(kind) { json!(all) } else { Value::Null };
+    let mut out = json!({
+        "Images": show("image", image_views),
+        "Containers": show("container", container_views),
+        "Volumes": show("volume", volume_views),
+        "BuildCache": if asks("build-cache") { json!([]) } else { Value::Null },
+    });
+    if asks("image") {
+        out["LayersSize"] = json!(layers.values().sum::<u64>());
+    }
+    Reply::ok(&out)
+}
+
+fn image_view(
+    i: &Image,
+    all: &[pileus_store::Stored<Image>],
+    containers: &[pileus_store::Stored<Container>],
+) -> Value {
+    let others: Vec<&String> = all.iter().filter(|o| o.id != i.id).flat_map(|o| &o.layers).collect();
+    let shared: u64 =
+        i.layers.iter().zip(&i.layer_bytes).filter(|(l, _)| others.contains(l)).map(|(_, b)| b).sum();
+    let config = i.value();
+    let created = config["created"].as_str().and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    let familiar = |name: &String| {
+        let name = name.strip_prefix("docker.io/").unwrap_or(name);
+        name.strip_prefix("library/").unwrap_or(name).to_owned()
+    };
+    json!({
+        "Id": i.id,
+        "ParentId": i.parent,
+        "RepoTags": i.tags.iter().map(familiar).collect::<Vec<_>>(),
+        "RepoDigests": i.digests.iter().map(familiar).collect::<Vec<_>>(),
+        "Created": created.map_or(0, jiff::Timestamp::as_second),
+        "Size": i.size(),
+        "SharedSize": shared,
+        "Labels": config["config"]["Labels"],
+        "Containers": containers.iter().filter(|c| c.image_id == i.id).count(),
+    })
+}
+
+/// What a tree's files take, in bytes; links aren't followed.
+pub(in crate::api) fn tree_size(path: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => tree_size(&e.path()),
+            Ok(m) => m.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn trees_are_summed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        std::fs::write(dir.path().join("a/b"), b"12345").unwrap();
+        std::fs::write(dir.path().join("c"), b"12").unwrap();
+        assert_eq!(super::tree_size(dir.path()), 7);
+    }
+}

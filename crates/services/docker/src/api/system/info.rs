@@ -1,0 +1,146 @@
+//! `GET /info`: what the engine and its machine are.
+
+use pileus_base::{Result, Scope};
+use pileus_http::Reply;
+use pileus_store::Query;
+use serde_json::json;
+
+use super::Call;
+use crate::{Container, Image, events::now_ns, events::rfc3339, store::Status};
+
+pub async fn info(call: Call) -> Result<Reply> {
+    let docker = &call.state;
+    let (containers, images) = docker
+        .store
+        .read(|rd| {
+            let all = rd.list::<Container>(&Scope::All, &Query::all())?;
+            Ok((all, rd.count::<Image>(&Scope::All, &Query::all())?))
+        })
+        .await?;
+    let facts = docker.host.facts().await?;
+    let paused = containers.iter().filter(|c| c.state.status == Status::Paused).count();
+    let running = containers.iter().filter(|c| c.runs()).count() - paused;
+    let uname = rustix::system::uname();
+    let (system, system_version) = os_release();
+    let v2 = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let identity = docker.options.project.to_string();
+    let mirrors: Vec<_> = docker.options.mirrors.clone();
+    let insecure: Vec<_> = ["::1/128".to_owned(), "127.0.0.0/8".to_owned()].into_iter().collect();
+    let memory =
+        std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| mem_total(&t)).unwrap_or_default();
+    let listening = docker.options.insecure_registries.clone();
+    let mut index = json!({
+        "docker.io": {"Name": "docker.io", "Mirrors": mirrors, "Secure": true, "Official": true}
+    });
+    for name in &listening {
+        index[name] = json!({"Name": name, "Mirrors": [], "Secure": false, "Official": false});
+    }
+    let runc = json!({"path": "pileus"});
+    let mut shown = json!({
+        "ID": identity,
+        "Containers": containers.len(),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": containers.len() - running - paused,
+        "Images": images,
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "macvlan", "null", "pileus"],
+            "Authorization": null,
+            "Log": ["json-file", "none"],
+        },
+        "MemoryLimit": true,
+        "SwapLimit": true,
+        "CpuCfsPeriod": true,
+        "CpuCfsQuota": true,
+        "CPUShares": true,
+        "CPUSet": true,
+        "PidsLimit": true,
+        "OomKillDisable": !v2,
+        "IPv4Forwarding": std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|t| t.trim() == "1"),
+        "BridgeNfIptables": false,
+        "BridgeNfIp6tables": false,
+        "Debug": false,
+        "NFd": std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+        "NGoroutines": std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
+        "SystemTime": rfc3339(now_ns()),
+    });
+    let more = json!({
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": if v2 { "2" } else { "1" },
+        "NEventsListener": docker.events.listeners(),
+        "KernelVersion": uname.release().to_string_lossy(),
+        "OperatingSystem": system,
+        "OSVersion": system_version,
+        "OSType": "linux",
+        "Architecture": std::env::consts::ARCH,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {
+            "AllowNondistributableArtifactsCIDRs": null,
+            "AllowNondistributableArtifactsHostnames": null,
+            "InsecureRegistryCIDRs": insecure,
+            "IndexConfigs": index,
+            "Mirrors": docker.options.mirrors,
+        },
+        "NCPU": facts.vcpus,
+        "MemTotal": memory,
+        "GenericResources": null,
+        "DockerRootDir": docker.options.state_dir,
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": facts.hostname,
+        "Labels": [],
+        "ExperimentalBuild": false,
+        "ServerVersion": env!("CARGO_PKG_VERSION"),
+        "Runtimes": {"runc": runc, "io.containerd.runc.v2": runc},
+        "DefaultRuntime": "runc",
+        "Swarm": {
+            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false,
+            "Error": "", "RemoteManagers": null,
+        },
+        "LiveRestoreEnabled": true,
+        "Isolation": "",
+        "InitBinary": "docker-init",
+        "ContainerdCommit": {"ID": ""},
+        "RuncCommit": {"ID": ""},
+        "InitCommit": {"ID": ""},
+        "SecurityOptions": if v2 { json!(["name=seccomp,profile=builtin", "name=cgroupns"]) } else { json!(["name=seccomp,profile=builtin"]) },
+        "ProductLicense": "",
+        "DefaultAddressPools": [{"Base": crate::model::pools::BASE, "Size": crate::model::pools::SIZE}],
+        "CDISpecDirs": [],
+        "Warnings": null,
+    });
+    if let (Some(all), serde_json::Value::Object(more)) = (shown.as_object_mut(), more) {
+        all.extend(more);
+    }
+    Reply::ok(&shown)
+}
+
+/// The system's name and version.
+fn os_release() -> (String, String) {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let of = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    (of("PRETTY_NAME"), of("VERSION_ID"))
+}
+
+/// Bytes of memory, of `/proc/meminfo`.
+fn mem_total(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn memory_is_in_bytes() {
+        assert_eq!(super::mem_total("MemTotal:    2048 kB\nMemFree: 1 kB"), Some(2 << 20));
+        assert_eq!(super::mem_total("MemFree: 1 kB"), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! `hosts`, `hostname` and `resolv.conf` of a container.
+
+use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
+
+use pileus_base::{Error, Result};
+
+use super::{mode, names::served, wanted::texts};
+use crate::{Container, Docker};
+
+const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+impl Docker {
+    /// Where a container's own files are.
+    pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
+        self.options.state_dir.join("containers").join(id)
+    }
+
+    /// Writes them, in place: the container has them mounted.
+    pub(crate) async fn write_files(&self, container: &Container) -> Result<()> {
+        let dir = self.container_dir(&container.id);
+        let doing = |e| Error::wrap(format!("failed to write {}", dir.display()), e);
+        tokio::fs::create_dir_all(&dir).await.map_err(doing)?;
+        let host = container.config["Hostname"].as_str().filter(|h| !h.is_empty());
+        let host = match host {
+            Some(host) => host.to_owned(),
+            None if mode(&container.host_config) == "host" => self.host.facts().await?.hostname,
+            None => container.id.chars().take(12).collect(),
+        };
+        let full = match container.config["Domainname"].as_str() {
+            Some(domain) if !domain.is_empty() => format!("{host}.{domain}"),
+            _ => host.clone(),
+        };
+        let hosts = self.hosts(container, &host, &full).await?;
+        tokio::fs::write(dir.join("hosts"), hosts).await.map_err(doing)?;
+        tokio::fs::write(dir.join("hostname"), format!("{full}\n")).await.map_err(doing)?;
+        tokio::fs::write(dir.join("resolv.conf"), self.resolv_conf(container)).await.map_err(doing)
+    }
+
+    /// Those of the container whose namespace is shared.
+    pub(crate) async fn copy_files(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.container_dir(from), self.container_dir(to));
+        let doing = |e| Error::wrap(format!("failed to write {}", to.display()), e);
+        tokio::fs::create_dir_all(&to).await.map_err(doing)?;
+        for name in ["hosts", "hostname", "resolv.conf"] {
+            tokio::fs::copy(from.join(name), to.join(name)).await.map_err(doing)?;
+        }
+        Ok(())
+    }
+
+    async fn hosts(&self, container: &Container, host: &str, full: &str) -> Result<String> {
+        let mut out = match mode(&container.host_config) {
+            "host" => tokio::fs::read_to_string("/etc/hosts").await.unwrap_or_else(|_| HOSTS.to_owned()),
+            _ => HOSTS.to_owned(),
+        };
+        for extra in texts(&container.host_config["ExtraHosts"]) {
+            let Some((name, ip)) = extra.split_once([':', '=']) else {
+                return Err(Error::bad_request(format!("bad format for add-host: \"{extra}\"")));
+            };
+            let ip = if ip == "host-gateway" {
+                self.network("bridge")
+                    .await?
+                    .subnets
+                    .first()
+                    .map(|s| s.gateway.to_string())
+                    .unwrap_or_default()
+            } else {
+                ip.trim_matches(['[', ']']).to_owned()
+            };
+            if ip.parse::<IpAddr>().is_err() {
+                return Err(Error::bad_request(format!("invalid IP address in add-host: \"{ip}\"")));
+            }
+            let _ = writeln!(out, "{ip}\t{name}");
+        }
+        if mode(&container.host_config) == "bridge" {
+            let live = self.live.lock().await;
+            for link in texts(&container.host_config["Links"]) {
+                let (name, alias) = link.split_once(':').unwrap_or((&link, &link));
+                let (name, alias) = (name.trim_start_matches('/'), alias.rsplit('/').next().unwrap_or(alias));
+                let other = live.values().find(|c| c.name == name || c.id.starts_with(name));
+                let Some(ip) = other.and_then(|o| o.endpoints.get("bridge")?.ipv4.map(|n| (n.addr(), o)))
+                else {
+                    return Err(Error::conflict(format!(
+                        "Cannot link to a non running container: /{name} AS /{}/{alias}",
+                        container.name
+                    )));
+                };
+                let short: String = ip.1.id.chars().take(12).collect();
+                let _ = writeln!(out, "{}\t{alias} {short} {}", ip.0, ip.1.name);
+            }
+        }
+        let names = if host == full { host.to_owned() } else { format!("{full} {host}") };
+        let mut places: Vec<_> = container.endpoints.values().filter(|e| !e.interface.is_empty()).collect();
+        places.sort_by_key(|e| e.interface.clone());
+        for ip in places.iter().flat_map(|e| e.ipv4.iter().chain(&e.ipv6)) {
+            let _ = writeln!(out, "{}\t{names}", ip.addr());
+        }
+        Ok(out)
+    }
+
+    fn resolv_conf(&self, container: &Container) -> String {
+        let own = |name: &str| texts(&container.host_config[name]);
+        let (servers, search) = self.host.host_resolvers();
+        let mut options = own("DnsOptions");
+        let named = served(container);
+        let mut servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        if !own("Dns").is_empty() {
+            servers = own("Dns");
+        }
+        if named {
+            servers = vec!["127.0.0.11".into()];
+            if !options.iter().any(|o| o.starts_with("ndots:")) {
+                options.push("ndots:0".into());
+            }
+        }
+        let search = if own("DnsSearch").is_empty() { search } else { own("DnsSearch") };
+        let search: Vec<String> = search.into_iter().filter(|s| s != ".").collect();
+        let mut out: String = servers.iter().map(|s| format!("nameserver {s}\n")).collect();
+        if !search.is_empty() {
+            let _ = writeln!(out, "search {}", search.join(" "));
+        }
+        if !options.is_empty() {
+            let _ = writeln!(out, "options {}", options.join(" "));
+        }
+        out
+    }
+}

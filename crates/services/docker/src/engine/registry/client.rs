@@ -1,0 +1,238 @@
+//! A client of OCI registries: HTTP/1.1 over TCP or TLS, Docker's tokens, redirects.
+
+use std::{path::PathBuf, sync::Arc};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use pileus_base::{Error, Result};
+use pileus_http::Body;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use serde_json::Value;
+
+use super::Credentials;
+
+/// Where this host keeps the authorities it trusts.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+/// The largest answer that is read whole.
+const ANSWER_MAX: usize = 8 << 20;
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(super) enum Payload {
+    /// These bytes, of a media type.
+    Bytes(Bytes, String),
+    /// A file, of this many bytes.
+    File(PathBuf, u64),
+}
+
+/// One registry, and who asks it.
+pub(super) struct Client {
+    /// `http://127.0.0.1:5000`
+    pub base: String,
+    credentials: Option<Credentials>,
+    authorization: Mutex<Option<String>>,
+}
+
+impl Client {
+    /// A client of the registry at `base`.
+    pub fn new(base: String, credentials: Option<Credentials>) -> Self {
+        Self { base, credentials, authorization: Mutex::default() }
+    }
+
+    /// Sends a request below the registry, or to a whole URL; logs in where it is asked to.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        payload: Payload,
+    ) -> Result<Response<Incoming>> {
+        let mut url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() };
+        let (mut tries, mut asked) = (0, false);
+        loop {
+            let ours = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+            let authorization = self.authorization.lock().clone().filter(|_| ours);
+            let reply =
+                once(method.clone(), &url, accept, authorization.as_deref(), payload.clone()).await?;
+            if reply.status() == StatusCode::UNAUTHORIZED && !asked && ours {
+                asked = true;
+                let challenge = reply.headers().get(header::WWW_AUTHENTICATE);
+                let challenge = challenge.and_then(|c| c.to_str().ok()).unwrap_or_default().to_owned();
+                if let Some(answer) = self.answer(&challenge).await? {
+                    *self.authorization.lock() = Some(answer);
+                    continue;
+                }
+            }
+            let to = reply.headers().get(header::LOCATION).and_then(|l| l.to_str().ok());
+            if let (true, Some(to)) = (reply.status().is_redirection(), to)
+                && matches!(method, Method::GET | Method::HEAD)
+            {
+                tries += 1;
+                if tries > REDIRECTS {
+                    return Err(Error::internal(format!("too many redirects from {url}")));
+                }
+                url = self.absolute(to);
+                continue;
+            }
+            return Ok(reply);
+        }
+    }
+
+    /// A URL that an answer names, whole.
+    pub fn absolute(&self, to: &str) -> String {
+        if to.starts_with('/') { format!("{}{to}", self.base) } else { to.to_owned() }
+    }
+
+    /// What answers a challenge.
+    async fn answer(&self, challenge: &str) -> Result<Option<String>> {
+        let basic = self.credentials.as_ref().map(|c| {
+            let pair = format!("{}:{}", c.user, c.password);
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+        });
+        let Some((scheme, rest)) = challenge.split_once(' ') else { return Ok(None) };
+        if scheme.eq_ignore_ascii_case("basic") {
+            return Ok(basic);
+        }
+        let Some(realm) = field(rest, "realm") else { return Ok(None) };
+        let encode =
+            |t: &str| percent_encoding::utf8_percent_encode(t, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let mut url = format!("{realm}?client_id=docker");
+        for name in ["service", "scope"] {
+            if let Some(value) = field(rest, name) {
+                url.push_str(&format!("&{name}={}", encode(&value)));
+            }
+        }
+        let empty = Payload::Bytes(Bytes::new(), String::new());
+        let reply = once(Method::GET, &url, "application/json", basic.as_deref(), empty).await?;
+        if !reply.status().is_success() {
+            return Err(Error::unauthorized("unauthorized: incorrect username or password"));
+        }
+        let value: Value = serde_json::from_slice(&whole(reply).await?).unwrap_or_default();
+        let token = value["token"].as_str().or(value["access_token"].as_str());
+        Ok(token.map(|t| format!("Bearer {t}")))
+    }
+}
+
+/// A field of a challenge: `name="value"`.
+fn field(challenge: &str, name: &str) -> Option<String> {
+    let at = challenge.find(&format!("{name}=\""))? + name.len() + 2;
+    challenge[at..].split('"').next().map(str::to_owned)
+}
+
+/// The whole of an answer, where it is small.
+pub(super) async fn whole(reply: Response<Incoming>) -> Result<Bytes> {
+    let limited = http_body_util::Limited::new(reply.into_body(), ANSWER_MAX);
+    let all = limited.collect().await;
+    all.map(http_body_util::Collected::to_bytes)
+        .map_err(|e| Error::internal(format!("failed to read a registry's answer: {e}")))
+}
+
+async fn once(
+    method: Method,
+    url: &str,
+    accept: &str,
+    authorization: Option<&str>,
+    payload: Payload,
+) -> Result<Response<Incoming>> {
+    let failed = |e: String| Error::internal(format!("{method} {url:?}: {e}"));
+    let uri: Uri = url.parse().map_err(|_| failed("invalid URL".into()))?;
+    let tls = uri.scheme_str() == Some("https");
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let path = uri.path_and_query().map_or("/", |p| p.as_str());
+    let mut request = Request::builder()
+        .method(method.clone())
+        .uri(path)
+        .header(header::HOST, uri.authority().map_or("", |a| a.as_str()))
+        .header(header::USER_AGENT, "docker/28.2.2 (linux) pileus");
+    if !accept.is_empty() {
+        request = request.header(header::ACCEPT, accept);
+    }
+    if let Some(authorization) = authorization.and_then(|a| HeaderValue::from_str(a).ok()) {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let body = match payload {
+        Payload::Bytes(bytes, media) => {
+            if !media.is_empty() {
+                request = request.header(header::CONTENT_TYPE, media);
+            }
+            Body::full(bytes)
+        }
+        Payload::File(path, size) => {
+            request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+            let file = tokio::fs::File::open(path).await.map_err(|e| failed(e.to_string()))?;
+            Body::stream(chunks(file), Some(size))
+        }
+    };
+    let request = request.body(body).map_err(|e| failed(e.to_string()))?;
+    let tcp = tokio::net::TcpStream::connect((&*host, port))
+        .await
+        .map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {e}")))?;
+    if tls {
+        let name = ServerName::try_from(host).map_err(|e| failed(e.to_string()))?;
+        let connector = tokio_rustls::TlsConnector::from(trust()?);
+        let io = connector.connect(name, tcp).await.map_err(|e| failed(format!("tls: {e}")))?;
+        talk(io, request).await
+    } else {
+        talk(tcp, request).await
+    }
+    .map_err(|e| failed(e.to_string()))
+}
+
+async fn talk(
+    io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    request: Request<Body>,
+) -> hyper::Result<Response<Incoming>> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io)).await?;
+    tokio::spawn(connection);
+    sender.send_request(request).await
+}
+
+fn chunks(file: tokio::fs::File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+    use tokio::io::AsyncReadExt;
+    futures_util::stream::unfold(Some(file), |file| async move {
+        let mut file = file?;
+        let mut buffer = vec![0; 256 << 10];
+        match file.read(&mut buffer).await {
+            Ok(0) => None,
+            Ok(n) => {
+                buffer.truncate(n);
+                Some((Ok(Bytes::from(buffer)), Some(file)))
+            }
+            Err(e) => Some((Err(e), None)),
+        }
+    })
+}
+
+/// TLS with the authorities that this host trusts.
+fn trust() -> Result<Arc<rustls::ClientConfig>> {
+    let mut roots = rustls::RootCertStore::empty();
+    let read = CertificateDer::pem_file_iter(AUTHORITIES)
+        .map_err(|e| Error::internal(format!("failed to read {AUTHORITIES}: {e}")))?;
+    roots.add_parsable_certificates(read.filter_map(std::result::Result::ok));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::wrap("failed to set TLS up", e))?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_read() {
+        let text = r#"realm="https://auth/token",service="registry",scope="repository:x:pull,push""#;
+        assert_eq!(field(text, "realm").as_deref(), Some("https://auth/token"));
+        assert_eq!(field(text, "scope").as_deref(), Some("repository:x:pull,push"));
+        assert_eq!(field(text, "error"), None);
+    }
+}
