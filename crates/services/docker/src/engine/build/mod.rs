@@ -121,6 +121,8 @@ impl Builder {
 
     /// Does it, and says how it went: an error becomes the stream's last line.
     pub async fn run(mut self) {
+        // Layers that no image names yet are not swept away meanwhile.
+        let _incoming = crate::engine::images::bringing_in().await;
         if let Err(e) = self.steps().await {
             let message = match e.kind() {
                 pileus_base::Kind::Internal => e.chain(),

@@ -160,7 +160,7 @@ pub(crate) fn instruction(line: &Line, escape: char) -> Result<Command> {
         "ENTRYPOINT" => Command::Entrypoint(args(rest)),
         "SHELL" => match args(rest) {
             Args { words, shell: false } if !words.is_empty() => Command::Shell(words),
-            _ => return Err(fault(line.number, format!("SHELL requires the arguments to be in JSON form"))),
+            _ => return Err(fault(line.number, "SHELL requires the arguments to be in JSON form")),
         },
         "COPY" | "ADD" => {
             let words = list(rest, escape);
