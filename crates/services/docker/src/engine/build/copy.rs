@@ -214,7 +214,7 @@ impl Builder {
                     "invalid from flag value {from}: invalid stage index"
                 )));
             }
-            (None, Err(_)) => self.docker.image(from).await?.value.layers,
+            (None, Err(_)) => self.base(from).await?.layers,
         };
         let (id, rootfs) = (new_id(), Rootfs { layers });
         let root = self.context.dir.join(format!("from-{}", &id[..12]));

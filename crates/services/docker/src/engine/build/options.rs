@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub quiet: bool,
     /// Don't use the cache.
     pub no_cache: bool,
+    /// Pull the images that are built on, even those that are here.
+    pub pull: bool,
     /// Keep containers of steps.
     pub keep: bool,
     /// Remove containers of steps that failed, too.
@@ -103,6 +105,7 @@ impl Options {
             remote: call.text("remote"),
             quiet: call.flag("q"),
             no_cache: call.flag("nocache"),
+            pull: call.flag("pull"),
             keep: !call.text("rm").is_empty() && !call.flag("rm") && !call.flag("forcerm"),
             force_remove: call.flag("forcerm"),
             build_args,

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use pileus_base::{Error, Result};
 use pileus_host::Rootfs;
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 
 use super::{Builder, Stage, files, short};
 use crate::{
+    Image,
+    engine::{images::progress::Progress, registry::Platform},
     model::dockerfile::{Args, Command, Dockerfile, From, Health, Heredoc, expand, instruction},
+    model::reference::Reference,
     new_id,
 };
 
@@ -25,6 +29,7 @@ pub(super) const PREDEFINED: &[&str] = &[
     "ALL_PROXY",
     "all_proxy",
 ];
+const ARCH: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The texts of an array of a configuration.
@@ -175,7 +180,7 @@ impl Builder {
         } else if name == "scratch" {
             stage.config.insert("Env".into(), json!([PATH]));
         } else {
-            let image = self.docker.image(&name).await?.value;
+            let image = self.base(&name).await?;
             stage.load(&image, &image.value());
         }
         let triggers = texts(&stage.config, "OnBuild");
@@ -196,6 +201,31 @@ impl Builder {
             }
         }
         Ok(())
+    }
+
+    /// An image to build on: pulled where it isn't here, or where that was asked.
+    pub(super) async fn base(&self, name: &str) -> Result<Image> {
+        if !self.options.pull {
+            match self.docker.image(name).await {
+                Err(e) if e.is_not_found() => {}
+                found => return Ok(found?.value),
+            }
+        }
+        let reference = Reference::parse(name)?.or_latest();
+        let platform = Platform { os: "linux".into(), architecture: ARCH.into(), variant: String::new() };
+        let (sender, mut lines) = mpsc::unbounded_channel();
+        let progress = Progress::new(sender);
+        let (docker, asked) = (self.docker.clone(), reference.clone());
+        let pull = async move { docker.pull_image(&asked, None, &platform, &progress).await };
+        let tell = async {
+            while let Some(line) = lines.recv().await {
+                if !self.options.quiet && self.out.send(line).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::join!(pull, tell).0?;
+        Ok(self.docker.image(name).await?.value)
     }
 
     async fn arg(&mut self, args: &[(String, Option<String>)]) -> Result<()> {
