@@ -95,7 +95,9 @@ pub(super) fn unpack(archive: &Path, root: &Path) -> Result<()> {
         }
         if !entry.unpack_in(root).map_err(bad)? && entry.path_bytes().as_ref() != b"/" {
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            return Err(Error::bad_request(format!("Error processing tar file: {path:?} is outside of the context")));
+            return Err(Error::bad_request(format!(
+                "Error processing tar file: {path:?} is outside of the context"
+            )));
         }
     }
     for (path, mode) in dirs.into_iter().rev() {

@@ -28,6 +28,17 @@ struct Source {
     archive: bool,
 }
 
+impl Source {
+    /// Its files for the digest: a file that is copied alone counts with its name.
+    fn hashed(&self) -> Vec<Item> {
+        let mut items = self.items.clone();
+        if let [one] = items.as_mut_slice() {
+            one.below.clone_from(&self.name);
+        }
+        items
+    }
+}
+
 impl Builder {
     /// COPY and ADD.
     pub(super) async fn copy(&mut self, copy: &Copy) -> Result<()> {
@@ -69,7 +80,7 @@ impl Builder {
             [_] => "file",
             _ => "multi",
         };
-        let items: Vec<Item> = sources.iter().flat_map(|s| s.items.clone()).collect();
+        let items: Vec<Item> = sources.iter().flat_map(Source::hashed).collect();
         let hash = blocking(move || files::digest(&items)).await?;
         let mut command = self.shell()?;
         let owner = [("chown", &copy.chown), ("chmod", &copy.chmod)]
@@ -109,19 +120,22 @@ impl Builder {
             _ => to.clone(),
         };
         let is_dir = host.stat_path(id, rootfs, None, &real).await.is_ok_and(|s| s.mode & DIR != 0);
-        let inside = given.ends_with('/') || given.ends_with("/.") || given == "." || is_dir || sources.len() > 1;
+        let inside =
+            given.ends_with('/') || given.ends_with("/.") || given == "." || is_dir || sources.len() > 1;
         let archives: Vec<PathBuf> = sources.iter().filter(|s| s.archive).map(|s| s.path.clone()).collect();
         let whole = inside || !archives.is_empty() || sources.iter().any(|s| s.path.is_dir());
         let parent = if whole { real.clone() } else { files::absolute(&real, "..") };
-        let missing = self.missing(id, rootfs, &parent).await;
+        let (top, missing) = self.missing(id, rootfs, &parent).await;
+        let below = |path: &str| path.get(top.len()..).unwrap_or_default().trim_start_matches('/').to_owned();
+        let missing: Vec<String> = missing.iter().map(|d| below(d)).collect();
         let path = self.context.dir.join(format!("{}.tar", &id[..12]));
         let spool = path.clone();
-        let base = real.trim_start_matches('/').to_owned();
+        let base = below(&real);
         blocking(move || {
             let write = || -> std::io::Result<()> {
                 let mut tar = tar::Builder::new(std::io::BufWriter::new(fs::File::create(&spool)?));
                 for dir in &missing {
-                    files::add_dir(&mut tar, dir.trim_start_matches('/'), owner)?;
+                    files::add_dir(&mut tar, dir, owner)?;
                 }
                 for s in sources.iter().filter(|s| !s.archive) {
                     let dir = s.path.is_dir();
@@ -140,7 +154,7 @@ impl Builder {
             write().map_err(|e| Error::wrap("putting files together", e))
         })
         .await?;
-        self.copy_file(id, rootfs, "/", &path).await?;
+        self.copy_file(id, rootfs, &top, &path).await?;
         for archive in archives {
             self.copy_file(id, rootfs, &real, &archive).await?;
         }
@@ -154,31 +168,37 @@ impl Builder {
         self.docker.host.copy_in(id, rootfs, None, to, Box::new(file), false).await
     }
 
-    /// The directories that `path` needs and that are not there, the highest first.
-    async fn missing(&self, id: &str, rootfs: &Rootfs, path: &str) -> Vec<String> {
+    /// The lowest directory on the way to `path` that is there, and those that are not, the highest first.
+    async fn missing(&self, id: &str, rootfs: &Rootfs, path: &str) -> (String, Vec<String>) {
         let mut missing = Vec::new();
         let mut at = path.to_owned();
         while at != "/" && self.docker.host.stat_path(id, rootfs, None, &at).await.is_err() {
             missing.insert(0, at.clone());
             at = files::absolute(&at, "..");
         }
-        missing
+        (at, missing)
     }
 
     /// Makes a directory where it is missing.
-    pub(super) async fn make_dir(&self, id: &str, rootfs: &Rootfs, path: &str) -> Result<Option<AppliedLayer>> {
-        let missing = self.missing(id, rootfs, path).await;
+    pub(super) async fn make_dir(
+        &self,
+        id: &str,
+        rootfs: &Rootfs,
+        path: &str,
+    ) -> Result<Option<AppliedLayer>> {
+        let (top, missing) = self.missing(id, rootfs, path).await;
         if missing.is_empty() {
             return Ok(None);
         }
         let mut tar = tar::Builder::new(Vec::new());
         for dir in &missing {
-            files::add_dir(&mut tar, dir.trim_start_matches('/'), Owner::default())
+            let below = dir.get(top.len()..).unwrap_or_default().trim_start_matches('/');
+            files::add_dir(&mut tar, below, Owner::default())
                 .map_err(|e| Error::wrap("making a directory", e))?;
         }
         let bytes = tar.into_inner().map_err(|e| Error::wrap("making a directory", e))?;
         let reader = Box::new(std::io::Cursor::new(bytes));
-        self.docker.host.copy_in(id, rootfs, None, "/", reader, false).await?;
+        self.docker.host.copy_in(id, rootfs, None, &top, reader, false).await?;
         Ok(Some(self.docker.host.commit_container(id, rootfs).await?))
     }
 
@@ -194,7 +214,7 @@ impl Builder {
                     "invalid from flag value {from}: invalid stage index"
                 )));
             }
-            (None, Err(_)) => self.docker.image(from).await?.value.layers,
+            (None, Err(_)) => self.base(from).await?.layers,
         };
         let (id, rootfs) = (new_id(), Rootfs { layers });
         let root = self.context.dir.join(format!("from-{}", &id[..12]));
@@ -269,7 +289,9 @@ impl Builder {
             let mode = self.word(mode)?;
             let bits = u32::from_str_radix(&mode, 8).ok().filter(|m| *m <= 0o7777);
             owner.mode = Some(bits.ok_or_else(|| {
-                Error::bad_request(format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"))
+                Error::bad_request(format!(
+                    "invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"
+                ))
             })?);
         }
         let Some(chown) = &copy.chown else { return Ok(owner) };
@@ -301,17 +323,22 @@ impl Builder {
 
 /// What a word finds in the context.
 fn find(root: &std::path::Path, word: &str, what: &str, archives: bool) -> Result<Vec<Source>> {
-    if what == "ADD" && (word.starts_with("http://") || word.starts_with("https://") || word.starts_with("git@")) {
+    if what == "ADD"
+        && (word.starts_with("http://") || word.starts_with("https://") || word.starts_with("git@"))
+    {
         return Err(Error::not_implemented("ADD of a URL is not supported"));
     }
     if files::leaves(word) {
-        return Err(Error::bad_request(format!("{what} failed: forbidden path outside the build context: {word} ()")));
+        return Err(Error::bad_request(format!(
+            "{what} failed: forbidden path outside the build context: {word} ()"
+        )));
     }
     if word.contains(['*', '?', '[']) {
         let found = files::glob(root, word).into_iter();
-        return found.filter_map(|p| files::resolve(root, &p).map(|real| (p, real))).map(|(p, real)| {
-            source(p.rsplit('/').next().unwrap_or_default(), real, archives)
-        }).collect();
+        return found
+            .filter_map(|p| files::resolve(root, &p).map(|real| (p, real)))
+            .map(|(p, real)| source(p.rsplit('/').next().unwrap_or_default(), real, archives))
+            .collect();
     }
     let path = files::resolve(root, word).ok_or_else(|| {
         let shown = word.trim_start_matches('/').trim_start_matches("./");

@@ -96,7 +96,8 @@ pub(super) fn walk(from: &Path) -> Result<Vec<Item>> {
         if !fs::symlink_metadata(path)?.is_dir() {
             return Ok(());
         }
-        let mut names = fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<Vec<_>, _>>()?;
+        let mut names =
+            fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<Vec<_>, _>>()?;
         names.sort();
         for name in names {
             let name = name.to_string_lossy().into_owned();

@@ -121,6 +121,8 @@ impl Builder {
 
     /// Does it, and says how it went: an error becomes the stream's last line.
     pub async fn run(mut self) {
+        // Layers that no image names yet are not swept away meanwhile.
+        let _incoming = crate::engine::images::bringing_in().await;
         if let Err(e) = self.steps().await {
             let message = match e.kind() {
                 pileus_base::Kind::Internal => e.chain(),
@@ -187,7 +189,10 @@ impl Builder {
 
     async fn line(&self, value: &Value) -> Result<()> {
         let text = format!("{value}\r\n");
-        self.out.send(Bytes::from(text)).await.map_err(|_| Error::bad_request("Build cancelled: context canceled"))
+        self.out
+            .send(Bytes::from(text))
+            .await
+            .map_err(|_| Error::bad_request("Build cancelled: context canceled"))
     }
 
     /// The stage that is being built.
@@ -211,9 +216,8 @@ fn end_of(plan: &[(Line, Command)], target: &str) -> Result<usize> {
         .collect();
     let by_name = stages.iter().position(|(_, n)| n.is_some_and(|n| n.eq_ignore_ascii_case(target)));
     let at = by_name.or_else(|| target.parse().ok().filter(|n| *n < stages.len()));
-    let at = at.ok_or_else(|| {
-        Error::bad_request(format!("failed to reach build target {target} in Dockerfile"))
-    })?;
+    let at =
+        at.ok_or_else(|| Error::bad_request(format!("failed to reach build target {target} in Dockerfile")))?;
     Ok(stages.get(at + 1).map_or(plan.len(), |(i, _)| *i))
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub quiet: bool,
     /// Don't use the cache.
     pub no_cache: bool,
+    /// Pull the images that are built on, even those that are here.
+    pub pull: bool,
     /// Keep containers of steps.
     pub keep: bool,
     /// Remove containers of steps that failed, too.
@@ -32,8 +34,6 @@ pub(crate) struct Options {
     pub target: String,
     /// `networkmode`.
     pub network: String,
-    /// `platform`.
-    pub platform: String,
     /// `extrahosts`.
     pub extra_hosts: Vec<String>,
     /// `shmsize`, `memory`, `cpushares` and their kin, in the names of `HostConfig`.
@@ -53,6 +53,10 @@ impl Options {
         }
         if call.flag("squash") {
             return Err(Error::not_implemented("squash is not supported"));
+        }
+        let platform = call.text("platform");
+        if !platform.is_empty() && !platform.starts_with("linux") {
+            return Err(Error::bad_request(format!("\"{platform}\": unsupported operating system")));
         }
         let json = |name: &str| -> Result<Value> {
             match call.text(name).as_str() {
@@ -101,14 +105,19 @@ impl Options {
             remote: call.text("remote"),
             quiet: call.flag("q"),
             no_cache: call.flag("nocache"),
-            keep: call.query.has("rm") && !call.flag("rm") && !call.flag("forcerm"),
+            pull: call.flag("pull"),
+            keep: !call.text("rm").is_empty() && !call.flag("rm") && !call.flag("forcerm"),
             force_remove: call.flag("forcerm"),
             build_args,
             labels,
             target: call.text("target"),
             network: call.text("networkmode"),
-            platform: call.text("platform"),
-            extra_hosts: call.text("extrahosts").split(',').filter(|h| !h.is_empty()).map(str::to_owned).collect(),
+            extra_hosts: call
+                .text("extrahosts")
+                .split(',')
+                .filter(|h| !h.is_empty())
+                .map(str::to_owned)
+                .collect(),
             limits,
         })
     }

@@ -33,10 +33,8 @@ impl Builder {
         let keep = if ran.is_ok() { self.options.keep } else { !self.options.force_remove };
         if !keep || (ran.is_err() && self.out.is_closed()) {
             self.docker.remove_container(&made.id, true, true).await?;
-            if ran.is_ok() {
+            if !self.out.is_closed() {
                 self.say(&format!(" ---> Removed intermediate container {}\n", short(&made.id))).await?;
-            } else if !self.out.is_closed() {
-                self.say(&format!("Removing intermediate container {}\n", short(&made.id))).await?;
             }
         }
         Ok(Ran { container: made.id, layer: ran? })
@@ -60,7 +58,8 @@ impl Builder {
             let mut left = u32::from_be_bytes([a, b, c, d]) as usize;
             while left > 0 {
                 let mut piece = vec![0; left.min(1 << 15)];
-                let n = stream.read(&mut piece).await.map_err(|e| Error::wrap("reading a step's output", e))?;
+                let n =
+                    stream.read(&mut piece).await.map_err(|e| Error::wrap("reading a step's output", e))?;
                 if n == 0 {
                     break;
                 }

@@ -15,7 +15,12 @@ impl Docker {
     pub(crate) async fn start_container(self: &Arc<Self>, _name: &str) -> Result<bool> {
         Err(Error::not_implemented("RUN is not supported"))
     }
-    pub(crate) async fn remove_container(self: &Arc<Self>, _name: &str, _force: bool, _volumes: bool) -> Result<()> {
+    pub(crate) async fn remove_container(
+        self: &Arc<Self>,
+        _name: &str,
+        _force: bool,
+        _volumes: bool,
+    ) -> Result<()> {
         Err(Error::not_implemented("RUN is not supported"))
     }
 }

@@ -5,18 +5,31 @@ use std::collections::BTreeMap;
 use pileus_base::{Error, Result};
 use pileus_host::Rootfs;
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 
 use super::{Builder, Stage, files, short};
 use crate::{
+    Image,
+    engine::{images::progress::Progress, registry::Platform},
     model::dockerfile::{Args, Command, Dockerfile, From, Health, Heredoc, expand, instruction},
+    model::reference::Reference,
     new_id,
 };
 
 /// Build arguments that need no ARG, and that don't change what the cache finds.
 pub(super) const PREDEFINED: &[&str] = &[
-    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy",
-    "ALL_PROXY", "all_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
 ];
+const ARCH: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The texts of an array of a configuration.
@@ -135,8 +148,11 @@ impl Builder {
     /// LABEL.
     pub(super) async fn labels(&mut self, pairs: Vec<(String, String)>) -> Result<()> {
         let stage = self.stage()?;
-        let mut labels: BTreeMap<String, String> =
-            stage.config.get("Labels").and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default();
+        let mut labels: BTreeMap<String, String> = stage
+            .config
+            .get("Labels")
+            .and_then(|v| serde_json::from_value(v.clone()).ok())
+            .unwrap_or_default();
         let shown: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
         labels.extend(pairs);
         stage.config.insert("Labels".into(), json!(labels));
@@ -147,15 +163,14 @@ impl Builder {
         let global = |n: &str| self.global.get(n).cloned().flatten();
         let name = expand(&from.image, self.escape, &global)?;
         if name.is_empty() {
-            return Err(Error::bad_request(format!(
-                "base name ({}) should not be blank",
-                from.image
-            )));
+            return Err(Error::bad_request(format!("base name ({}) should not be blank", from.image)));
         }
         if let Some(platform) = &from.platform {
             let platform = expand(platform, self.escape, &global)?;
             if !platform.is_empty() && !platform.starts_with("linux") {
-                return Err(Error::bad_request(format!("image operating system \"{platform}\" cannot be used on this platform")));
+                return Err(Error::bad_request(format!(
+                    "image operating system \"{platform}\" cannot be used on this platform"
+                )));
             }
         }
         let mut stage = Stage { name: from.name.clone(), ..Stage::default() };
@@ -165,7 +180,7 @@ impl Builder {
         } else if name == "scratch" {
             stage.config.insert("Env".into(), json!([PATH]));
         } else {
-            let image = self.docker.image(&name).await?.value;
+            let image = self.base(&name).await?;
             stage.load(&image, &image.value());
         }
         let triggers = texts(&stage.config, "OnBuild");
@@ -186,6 +201,31 @@ impl Builder {
             }
         }
         Ok(())
+    }
+
+    /// An image to build on: pulled where it isn't here, or where that was asked.
+    pub(super) async fn base(&self, name: &str) -> Result<Image> {
+        if !self.options.pull {
+            match self.docker.image(name).await {
+                Err(e) if e.is_not_found() => {}
+                found => return Ok(found?.value),
+            }
+        }
+        let reference = Reference::parse(name)?.or_latest();
+        let platform = Platform { os: "linux".into(), architecture: ARCH.into(), variant: String::new() };
+        let (sender, mut lines) = mpsc::unbounded_channel();
+        let progress = Progress::new(sender);
+        let (docker, asked) = (self.docker.clone(), reference.clone());
+        let pull = async move { docker.pull_image(&asked, None, &platform, &progress).await };
+        let tell = async {
+            while let Some(line) = lines.recv().await {
+                if !self.options.quiet && self.out.send(line).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::join!(pull, tell).0?;
+        Ok(self.docker.image(name).await?.value)
     }
 
     async fn arg(&mut self, args: &[(String, Option<String>)]) -> Result<()> {
@@ -230,7 +270,8 @@ impl Builder {
             .collect();
         let stage = self.stage()?;
         let mut env = texts(&stage.config, "Env");
-        let has = |env: &[String], n: &str| env.iter().any(|e| e.split_once('=').is_some_and(|(k, _)| k == n));
+        let has =
+            |env: &[String], n: &str| env.iter().any(|e| e.split_once('=').is_some_and(|(k, _)| k == n));
         let used: Vec<String> = stage
             .args
             .iter()

@@ -16,6 +16,10 @@ use tokio::sync::mpsc;
 pub(crate) struct Progress(mpsc::UnboundedSender<Bytes>, Arc<AtomicBool>);
 
 impl Progress {
+    /// One that sends nowhere else.
+    pub fn new(to: mpsc::UnboundedSender<Bytes>) -> Self {
+        Self(to, Arc::default())
+    }
     /// Sends a line.
     pub fn say(&self, line: &Value) {
         self.1.store(true, Ordering::Relaxed);

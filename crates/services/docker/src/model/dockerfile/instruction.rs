@@ -125,7 +125,9 @@ pub(crate) fn instruction(line: &Line, escape: char) -> Result<Command> {
     if rest.is_empty() && word != "CMD" && word != "ENTRYPOINT" {
         let least = match word {
             "FROM" => "either one or three arguments",
-            "COPY" | "ADD" => "at least two arguments, but only one was provided. Destination could not be determined",
+            "COPY" | "ADD" => {
+                "at least two arguments, but only one was provided. Destination could not be determined"
+            }
             "WORKDIR" | "USER" | "STOPSIGNAL" | "MAINTAINER" => "exactly one argument",
             _ => "at least one argument",
         };
@@ -158,7 +160,7 @@ pub(crate) fn instruction(line: &Line, escape: char) -> Result<Command> {
         "ENTRYPOINT" => Command::Entrypoint(args(rest)),
         "SHELL" => match args(rest) {
             Args { words, shell: false } if !words.is_empty() => Command::Shell(words),
-            _ => return Err(fault(line.number, format!("SHELL requires the arguments to be in JSON form"))),
+            _ => return Err(fault(line.number, "SHELL requires the arguments to be in JSON form")),
         },
         "COPY" | "ADD" => {
             let words = list(rest, escape);
@@ -204,7 +206,9 @@ fn stage_name(line: &Line, name: &str) -> Result<String> {
     }
     Err(fault(
         line.number,
-        format!("invalid name for build stage: \"{name}\", name can't start with a number or contain symbols"),
+        format!(
+            "invalid name for build stage: \"{name}\", name can't start with a number or contain symbols"
+        ),
     ))
 }
 
@@ -272,15 +276,14 @@ fn health(line: &Line, rest: &str, flag: &dyn Fn(&str) -> Option<String>) -> Res
     let mut health = Health::default();
     for (i, name) in ["interval", "timeout", "start-period", "start-interval"].into_iter().enumerate() {
         if let Some(text) = flag(name) {
-            health.times[i] = duration(&text).ok_or_else(|| {
-                fault(line.number, format!("time: invalid duration \"{text}\""))
-            })?;
+            health.times[i] = duration(&text)
+                .ok_or_else(|| fault(line.number, format!("time: invalid duration \"{text}\"")))?;
         }
     }
     if let Some(text) = flag("retries") {
-        health.retries = text
-            .parse()
-            .map_err(|_| fault(line.number, format!("strconv.ParseInt: parsing \"{text}\": invalid syntax")))?;
+        health.retries = text.parse().map_err(|_| {
+            fault(line.number, format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+        })?;
     }
     match kind.to_ascii_uppercase().as_str() {
         "NONE" if command.trim().is_empty() => health.test = vec!["NONE".into()],
@@ -349,7 +352,10 @@ mod tests {
     #[test]
     fn faults_are_the_references() {
         let text = |t: &str| of(t).unwrap_err().message().to_owned();
-        assert!(text("ENV a=b c").contains("Syntax error - can't find = in \"c\". Must be of the form: name=value"));
+        assert!(
+            text("ENV a=b c")
+                .contains("Syntax error - can't find = in \"c\". Must be of the form: name=value")
+        );
         assert!(text("FROM a b").contains("FROM requires either one or three arguments"));
         assert!(text("COPY a").contains("COPY requires at least two arguments"));
         assert!(text("COPY --x=1 a b").contains("unknown flag: --x"));
