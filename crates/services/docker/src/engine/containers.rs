@@ -1,6 +1,6 @@
 //! Containers: finding, making, renaming, removing.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use pileus_base::{Error, Result, Scope};
 use pileus_host::Rootfs;
@@ -78,11 +78,6 @@ impl Docker {
             .await
     }
 
-    /// Where a container's own files are.
-    pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
-        self.options.state_dir.join("containers").join(id)
-    }
-
     /// Tells of something that happened to a container.
     pub(crate) fn container_event(&self, c: &Container, action: impl Into<String>, more: &[(&str, String)]) {
         let mut attributes = c.labels();
@@ -109,6 +104,7 @@ impl Docker {
         let mut merged = config::merge(client, &image.value()["config"], &image_name)?;
         let host_config = config::host_defaults(&body["HostConfig"]);
         config::check_host(&host_config)?;
+        crate::model::spec::validate(&merged, &host_config)?;
         let id = new_id();
         if merged["Hostname"] == json!("") {
             merged["Hostname"] = json!(&id[..12]);

@@ -12,7 +12,6 @@ mod files;
 mod keep;
 mod options;
 mod run;
-mod stand_in;
 mod steps;
 
 use std::{

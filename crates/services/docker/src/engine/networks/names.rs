@@ -66,20 +66,20 @@ impl Docker {
     pub(crate) async fn joined(&self, container: &Container) -> Result<()> {
         let mut live = self.live.lock().await;
         let before = live.insert(container.id.clone(), container.clone());
-        self.tell(&live, container, before.as_ref()).await
+        self.tell_names(&live, container, before.as_ref()).await
     }
 
     /// A container's names are gone.
     pub(crate) async fn left(&self, id: &str) -> Result<()> {
         let mut live = self.live.lock().await;
         match live.remove(id) {
-            Some(gone) => self.tell(&live, &gone, None).await,
+            Some(gone) => self.tell_names(&live, &gone, None).await,
             None => Ok(()),
         }
     }
 
     /// Tells everybody who shares a network with `changed`, as it is or was.
-    async fn tell(
+    async fn tell_names(
         &self,
         live: &BTreeMap<String, Container>,
         changed: &Container,
