@@ -1,5 +1,7 @@
 //! Real containers: root and a Linux host are needed; where they are missing the tests do nothing.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, os::unix::fs::symlink, path::Path, time::Instant};
 
 use oci_spec::runtime::Spec;

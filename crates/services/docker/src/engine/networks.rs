@@ -164,7 +164,11 @@ impl Docker {
         if mode.starts_with("container:") {
             return Ok(BTreeMap::new());
         }
-        let main = self.network(mode).await?;
+        let main = match self.network(mode).await {
+            // As with the reference, the start says so: a 404 here would be taken for a missing image.
+            Err(e) if e.is_not_found() => return Ok(BTreeMap::new()),
+            found => found?,
+        };
         let mut places = BTreeMap::from([(main.name.clone(), wanted::place(&main, &Value::Null)?)]);
         let asked = networking["EndpointsConfig"].as_object();
         for (name, config) in asked.into_iter().flatten() {
@@ -192,8 +196,11 @@ impl Docker {
             self.write_files(container).await?;
             return Ok(None);
         }
-        let path = self.host.ensure_sandbox(&container.id).await?;
         let main = self.network(&mode).await?.name.clone();
+        if container.endpoints.is_empty() {
+            container.endpoints = self.endpoints(&container.host_config, &Value::Null).await?;
+        }
+        let path = self.host.ensure_sandbox(&container.id).await?;
         let mut order: Vec<String> = container.endpoints.keys().cloned().collect();
         order.sort_by_key(|name| (*name != main, name.clone()));
         for name in order {

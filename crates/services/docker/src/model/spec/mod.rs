@@ -29,10 +29,9 @@ use oci_spec::runtime::Spec;
 use pileus_base::{Error, Result};
 use serde_json::{Value, json};
 
-pub use capabilities::known as known_capabilities;
 pub use limits::resources;
 pub use process::exec_process;
-pub use user::{Identity, resolve as resolve_user};
+
 pub use validate::validate;
 use values::Fields as _;
 

@@ -91,7 +91,8 @@ fn privileges_are_given_and_taken() {
 
 #[test]
 fn users_are_found_in_the_containers_own_files() {
-    let who = |text: &str| resolve_user(text, PASSWD, GROUP).map(|i| (i.uid, i.gid, i.additional, i.home));
+    let who =
+        |text: &str| super::user::resolve(text, PASSWD, GROUP).map(|i| (i.uid, i.gid, i.additional, i.home));
     assert_eq!(who("").unwrap(), (0, 0, vec![0], "/root".into()));
     assert_eq!(who("web").unwrap(), (33, 34, vec![34, 26], "/var/www".into()));
     assert_eq!(who("33").unwrap(), (33, 34, vec![34, 26], "/var/www".into()));
