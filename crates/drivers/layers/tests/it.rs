@@ -1,5 +1,7 @@
 //! Layers and containers' files in a temporary directory. Most of it needs root, and says so by failing.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs,
     io::Read,
