@@ -37,16 +37,20 @@ async fn start(mut call: Call) -> Result<Reply> {
     };
     let detach = body["Detach"] == json!(true);
     let id = call.param("id").to_owned();
-    let mut stream = call.state.start_exec(&id, detach, body["Tty"] == json!(true)).await?;
+    let docker = call.state.clone();
     if detach {
+        let mut stream = docker.start_exec(&id, true, false).await?;
         tokio::spawn(async move {
             let mut sink = vec![0; 4096];
             while stream.read(&mut sink).await.is_ok_and(|n| n > 0) {}
         });
         return Ok(Reply::empty(200));
     }
-    let exec = call.state.exec(&id)?;
-    hand_over(&mut call, Some(stream), None, exec.tty(), exec.config["AttachStdin"] == json!(true))
+    let exec = docker.startable(&id).await?;
+    let tty = exec.tty() || body["Tty"] == json!(true);
+    let stdin = exec.config["AttachStdin"] == json!(true);
+    let open = async move { docker.start_exec(&id, false, tty).await.map(Some) };
+    hand_over(&mut call, open, None, tty, stdin).await
 }
 
 async fn resize(call: Call) -> Result<Reply> {

@@ -78,6 +78,19 @@ impl Docker {
         Ok(id)
     }
 
+    /// The exec, where it can be started: what is told before the answer's head is sent.
+    ///
+    /// # Errors
+    /// 404 where there is none, 409 where it has been started, or its container doesn't run.
+    pub(crate) async fn startable(&self, id: &str) -> Result<Exec> {
+        let exec = self.exec(id)?;
+        if exec.started {
+            return Err(Error::conflict(format!("Error: Exec command {id} is already running")));
+        }
+        self.running(&exec.container, |id| format!("container {id} is not running")).await?;
+        Ok(exec)
+    }
+
     /// Starts it; its streams.
     ///
     /// # Errors

@@ -20,9 +20,12 @@ const RAW: &str = "application/vnd.docker.raw-stream";
 const FRAMED: &str = "application/vnd.docker.multiplexed-stream";
 
 /// Hands a stream to the client: over the connection where it asks for that, else as the body.
-pub(in crate::api) fn hand_over(
+///
+/// What opens the stream runs after the answer's head is under way, as with the reference: clients that read
+/// the head through a buffer would lose what came together with it. Its failure is told on the connection.
+pub(in crate::api) async fn hand_over(
     call: &mut Call,
-    stream: Option<Box<dyn Stream>>,
+    stream: impl Future<Output = Result<Option<Box<dyn Stream>>>> + Send + 'static,
     before: Option<mpsc::Receiver<std::io::Result<Bytes>>>,
     tty: bool,
     stdin: bool,
@@ -34,6 +37,7 @@ pub(in crate::api) fn hand_over(
             let mut rx = rx?;
             rx.recv().await.map(|chunk| (chunk, Some(rx)))
         });
+        let stream = stream.await?;
         return Ok(Reply::stream(200, media, Body::stream(first.chain(chunks(stream)), None)));
     }
     let upgrade = call.upgrade()?;
@@ -47,6 +51,13 @@ pub(in crate::api) fn hand_over(
                 }
             }
         }
+        let stream = match stream.await {
+            Ok(stream) => stream,
+            Err(e) => {
+                let _ = to.write_all(&told(&e, tty)).await;
+                None
+            }
+        };
         if let Some(stream) = stream {
             let (mut output, mut input) = tokio::io::split(stream);
             let typed = tokio::spawn(async move {
@@ -61,6 +72,18 @@ pub(in crate::api) fn hand_over(
         let _ = to.shutdown().await;
     });
     Ok(Reply::empty(101).header(CONNECTION, "Upgrade").header(UPGRADE, "tcp").header(CONTENT_TYPE, media))
+}
+
+/// A failure as output: a frame of standard error where there is no terminal.
+fn told(e: &Error, tty: bool) -> Vec<u8> {
+    let text = format!("{}\r\n", e.message());
+    let mut all = Vec::new();
+    if !tty {
+        all.extend([2, 0, 0, 0]);
+        all.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    all.extend(text.as_bytes());
+    all
 }
 
 /// What is read, piece by piece.
@@ -95,7 +118,7 @@ pub async fn attach(mut call: Call) -> Result<Reply> {
         false => None,
     };
     call.state.container_event(&c, "attach", &[]);
-    hand_over(&mut call, stream, past, c.tty(), wanted.stdin)
+    hand_over(&mut call, std::future::ready(Ok(stream)), past, c.tty(), wanted.stdin).await
 }
 
 pub async fn attach_ws(_call: Call) -> Result<Reply> {
