@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Docker, Image,
+    engine::images::{bringing_in, import::apply_changes},
     events::{now_ns, rfc3339},
 };
 
@@ -24,18 +25,22 @@ impl Docker {
         author: &str,
         comment: &str,
         changed: &Value,
+        instructions: &[String],
     ) -> Result<String> {
         let c = self.container(name).await?.value;
         let lock = self.lock(&c.id);
         let _held = lock.lock().await;
         let base = self.image(&c.image_id).await?.value;
-        let layer = self.host.commit_container(&c.id, &c.rootfs).await?;
         let mut config = c.config.clone();
         for (key, value) in changed.as_object().into_iter().flatten() {
             if !value.is_null() {
                 config[key] = value.clone();
             }
         }
+        apply_changes(&mut config, instructions)?;
+        // Until the image names it, no sweep may take the layer.
+        let _gate = bringing_in().await;
+        let layer = self.host.commit_container(&c.id, &c.rootfs).await?;
         let now = now_ns();
         let mut value = base.value();
         value["config"] = config;

@@ -88,12 +88,10 @@ pub async fn commit(mut call: Call) -> Result<Reply> {
     } else {
         serde_json::from_slice(&body).map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?
     };
-    if !call.text("changes").is_empty() {
-        return Err(Error::not_implemented("changes of a commit are not supported"));
-    }
+    let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
     let repo = call.text("repo");
     let tag = (!repo.is_empty()).then(|| normal(&repo, &call.text("tag")));
     let (name, author, comment) = (call.text("container"), call.text("author"), call.text("comment"));
-    let id = call.state.commit_image(&name, tag, &author, &comment, &config).await?;
+    let id = call.state.commit_image(&name, tag, &author, &comment, &config, &changes).await?;
     Reply::json(201, &json!({"Id": id}))
 }
