@@ -82,7 +82,7 @@ impl Daemon {
         let listen = listener.local_addr()?;
         let store = Store::open(location(&state.path, &config)).await.map_err(told)?;
         let (agent, metadata) = agent(state, &config, simulate).await?;
-        let host: Arc<dyn Host> = agent;
+        let host: Arc<dyn Host> = agent.clone();
         let facts = host.facts().await.map_err(told)?;
         if facts.accelerator == "none" && !simulate {
             tracing::warn!(reason = facts.accelerator_reason, "servers can't be started");
@@ -119,7 +119,7 @@ impl Daemon {
         let stacks = stacks.await.map_err(told)?;
 
         let docker = match config.docker.enabled && !simulate {
-            true => Some(docker::open(state, &config.docker, &store, &host, &networks).await?),
+            true => Some(docker::open(state, &config.docker, &store, agent, &networks).await?),
             false => None,
         };
 

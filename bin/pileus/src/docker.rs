@@ -5,7 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use anyhow::{Context, anyhow};
 use pileus_base::Scope;
 use pileus_docker::{Docker, Options};
-use pileus_host::Host;
+use pileus_host::ContainerHost;
 use pileus_identity::Project;
 use pileus_network::Networks;
 use pileus_store::{Query, Store};
@@ -18,7 +18,7 @@ pub async fn open(
     state: &state::StateDir,
     config: &config::Docker,
     store: &Store,
-    host: &Arc<dyn Host>,
+    host: Arc<dyn ContainerHost>,
     networks: &Arc<Networks>,
 ) -> anyhow::Result<Arc<Docker>> {
     let name = config.project.clone();
@@ -34,7 +34,7 @@ pub async fn open(
         insecure_registries: config.insecure_registries.clone(),
         publish_ip: config.publish_ip,
     };
-    Docker::open(store.clone(), host.clone(), networks.clone(), options).await.map_err(told)
+    Docker::open(store.clone(), host, networks.clone(), options).await.map_err(told)
 }
 
 /// The engine's socket: for root, and for the group where the host has it.

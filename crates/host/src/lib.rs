@@ -48,7 +48,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// One host.
-pub trait Host: Containers + Layers + Bridges + Send + Sync + 'static {
+pub trait Host: Send + Sync + 'static {
     /// What it is and has.
     fn facts(&self) -> BoxFuture<'_, Result<HostFacts>>;
 
@@ -112,3 +112,7 @@ pub trait Host: Containers + Layers + Bridges + Send + Sync + 'static {
     /// What happens by itself. Lossy: a hint to look again, never the truth.
     fn events(&self) -> broadcast::Receiver<HostEvent>;
 }
+
+/// A host that runs containers too.
+pub trait ContainerHost: Host + Containers + Layers + Bridges {}
+impl<T: Host + Containers + Layers + Bridges> ContainerHost for T {}

@@ -21,7 +21,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 use pileus_base::{Error, Result, Scope, ids::ProjectId};
-use pileus_host::Host;
+use pileus_host::ContainerHost;
 use pileus_network::Networks as Neutron;
 use pileus_store::{Query, Store};
 
@@ -48,7 +48,7 @@ pub struct Options {
 /// The engine.
 pub struct Docker {
     pub(crate) store: Store,
-    pub(crate) host: Arc<dyn Host>,
+    pub(crate) host: Arc<dyn ContainerHost>,
     /// The tenant networks' service, for the driver `pileus`.
     pub(crate) neutron: Arc<Neutron>,
     pub(crate) options: Options,
@@ -70,7 +70,7 @@ impl Docker {
     /// Those of the store and of the host.
     pub async fn open(
         store: Store,
-        host: Arc<dyn Host>,
+        host: Arc<dyn ContainerHost>,
         neutron: Arc<Neutron>,
         options: Options,
     ) -> Result<Arc<Self>> {
