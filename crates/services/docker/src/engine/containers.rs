@@ -113,7 +113,7 @@ impl Docker {
         let endpoints = self.endpoints(&host_config, &body["NetworkingConfig"]).await?;
         let rootfs = Rootfs { layers: image.layers.clone() };
         let mounts = self.mounts(&merged, &host_config, &image).await?;
-        let container = Container {
+        let mut container = Container {
             id: id.clone(),
             name,
             project: self.options.project.clone(),
@@ -130,7 +130,7 @@ impl Docker {
             state: State::default(),
             execs: Vec::new(),
         };
-        let made = self.make(&container).await;
+        let made = self.make(&mut container, asked.is_empty()).await;
         if let Err(e) = made {
             let _ = self.host.remove_container(&id).await;
             let _ = self.release_volumes(&container, true).await;
@@ -143,13 +143,19 @@ impl Docker {
         Ok(container)
     }
 
-    async fn make(&self, container: &Container) -> Result<()> {
+    /// Keeps a new container; a name of our own choice that another took meanwhile is chosen anew.
+    async fn make(&self, container: &mut Container, ours: bool) -> Result<()> {
         self.host.ensure_container(&container.id, &container.rootfs).await?;
         tokio::fs::create_dir_all(self.container_dir(&container.id))
             .await
             .map_err(|e| Error::wrap("failed to make a container's directory", e))?;
-        let doc = container.clone();
-        self.store.write(move |tx| tx.insert(&doc)).await
+        loop {
+            let doc = container.clone();
+            match self.store.write(move |tx| tx.insert(&doc)).await {
+                Err(e) if ours && taken(&e).is_some() => container.name = config::random_name(1),
+                done => return done,
+            }
+        }
     }
 
     async fn holder(&self, name: &str) -> Result<Option<String>> {
