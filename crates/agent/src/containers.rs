@@ -4,7 +4,8 @@ use oci_spec::runtime::LinuxResources;
 use pileus_base::Result;
 use pileus_containers as driver;
 use pileus_host::{
-    BoxFuture, ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, Rootfs, Stream, Wanted,
+    BoxFuture, ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogKind, Rootfs, Stream,
+    Wanted,
 };
 
 use crate::Agent;
@@ -18,6 +19,12 @@ fn spec(spec: &ContainerSpec) -> driver::ContainerSpec {
         stdin_once: spec.stdin_once,
         log: spec.log.as_ref().map(|log| driver::LogSpec {
             path: log.path.clone(),
+            kind: match log.kind {
+                LogKind::Json => driver::LogKind::Json,
+                LogKind::Local => driver::LogKind::Local,
+                LogKind::Journal => driver::LogKind::Journal,
+            },
+            extra: log.extra.clone(),
             max_size_bytes: log.max_size_bytes,
             max_files: log.max_files,
         }),

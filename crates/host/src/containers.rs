@@ -16,11 +16,27 @@ pub struct Rootfs {
     pub layers: Vec<String>,
 }
 
+/// How a log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LogKind {
+    /// Docker's `json-file` lines.
+    #[default]
+    Json,
+    /// Records: u32 length, u8 stream (1 or 2), u64 nanoseconds, the text, the length again; little-endian.
+    Local,
+    /// Datagrams to systemd's journal, whose socket the path is.
+    Journal,
+}
+
 /// A log file, rotated by whoever writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSpec {
-    /// Docker's `json-file` lines are written here; older files bear `.1`, `.2`, ….
+    /// Where; older files bear `.1`, `.2`, …, and `.gz` behind that where somebody compressed them.
     pub path: PathBuf,
+    /// How it is written.
+    pub kind: LogKind,
+    /// What each line bears, written out: `,"attrs":{…}` of a JSON line, `NAME=value` lines of the journal.
+    pub extra: String,
     /// The size at which a new file is begun.
     pub max_size_bytes: u64,
     /// How many files there are at most, the present one counted.

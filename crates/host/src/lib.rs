@@ -29,7 +29,7 @@ use tokio::{
 
 pub use bridges::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort, resolvers};
 pub use containers::{
-    ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogSpec, Rootfs, Wanted,
+    ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogKind, LogSpec, Rootfs, Wanted,
 };
 pub use disks::{DiskSource, DiskSpec, ImageFacts, ImageFile};
 pub use layers::{AppliedLayer, Change, Layers, PathStat, Reader};

@@ -23,11 +23,27 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// How a log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogKind {
+    /// Docker's `json-file` lines.
+    #[default]
+    Json,
+    /// Records: u32 length, u8 stream (1 or 2), u64 nanoseconds, the text, the length again; little-endian.
+    Local,
+    /// Datagrams to systemd's journal, whose socket the path is.
+    Journal,
+}
+
 /// A log file, rotated by the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSpec {
     /// Where; older files bear `.1`, `.2`, ….
     pub path: PathBuf,
+    /// How it is written.
+    pub kind: LogKind,
+    /// What each line bears, written out: `,"attrs":{…}` of a JSON line, `NAME=value` lines of the journal.
+    pub extra: String,
     /// The size at which a new file is begun.
     pub max_size_bytes: u64,
     /// How many files there are at most, the present one counted.

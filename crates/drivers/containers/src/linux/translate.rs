@@ -7,9 +7,9 @@ use pileus_base::{Error, Result};
 
 use super::{
     options,
-    plan::{Device, Mount, Plan, Program, STDERR, STDIN, STDOUT},
+    plan::{Device, LOG_JOURNAL, LOG_JSON, LOG_LOCAL, Mount, Plan, Program, STDERR, STDIN, STDOUT},
 };
-use crate::{ContainerSpec, Wanted, caps, seccomp};
+use crate::{ContainerSpec, LogKind, Wanted, caps, seccomp};
 
 /// Streams as the supervisor numbers them.
 pub fn wanted(wanted: Wanted) -> u8 {
@@ -116,6 +116,12 @@ pub fn plan(
         open_stdin: spec.open_stdin,
         stdin_once: spec.stdin_once,
         log: spec.log.as_ref().map(|l| text(&l.path)).transpose()?.unwrap_or_default(),
+        log_kind: spec.log.as_ref().map_or(LOG_JSON, |l| match l.kind {
+            LogKind::Json => LOG_JSON,
+            LogKind::Local => LOG_LOCAL,
+            LogKind::Journal => LOG_JOURNAL,
+        }),
+        log_extra: spec.log.as_ref().map(|l| l.extra.clone()).unwrap_or_default(),
         log_size: spec.log.as_ref().map_or(0, |l| l.max_size_bytes),
         log_files: spec.log.as_ref().map_or(1, |l| l.max_files),
         init: spec.init,

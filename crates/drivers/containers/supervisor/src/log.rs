@@ -1,10 +1,14 @@
-//! The log: Docker's `json-file` lines, in files that are renamed to `.1`, `.2`, … when they are full.
+//! The log: Docker's `json-file` lines or records of our own, in files that are renamed to `.1`, `.2`, … when
+//! they are full; or the host's journal.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,
+    os::unix::net::UnixDatagram,
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use crate::plan::{LOG_JOURNAL, LOG_LOCAL};
 
 /// The longest piece of a line that is written at once, as Docker does it.
 const LONGEST: usize = 16 << 10;
@@ -12,34 +16,48 @@ const LONGEST: usize = 16 << 10;
 /// A log that is being written.
 pub struct Log {
     path: String,
+    kind: u8,
+    /// What each line bears besides.
+    extra: String,
     most: u64,
     files: u32,
-    file: File,
+    to: To,
     size: u64,
     parts: [Vec<u8>; 2],
 }
 
+/// Where it goes.
+enum To {
+    File(File),
+    Socket(UnixDatagram),
+}
+
 impl Log {
-    /// Opens it to add to it.
-    pub fn open(path: &str, most: u64, files: u32) -> std::io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), most, files, file, size, parts: [Vec::new(), Vec::new()] })
+    /// Opens it to add to it; `kept` is a file's largest size and how many files there are.
+    pub fn open(path: &str, kind: u8, extra: &str, kept: (u64, u32)) -> std::io::Result<Self> {
+        let (to, size) = if kind == LOG_JOURNAL {
+            (To::Socket(UnixDatagram::unbound()?), 0)
+        } else {
+            let file = OpenOptions::new().append(true).create(true).open(path)?;
+            let size = file.metadata()?.len();
+            (To::File(file), size)
+        };
+        let ((most, files), extra) = (kept, extra.to_owned());
+        Ok(Self { path: path.to_owned(), kind, extra, most, files, to, size, parts: [Vec::new(), Vec::new()] })
     }
 
     /// Adds what stream `of` (0 or 1) has said.
     pub fn add(&mut self, of: usize, mut said: &[u8]) {
         let mut out = Vec::new();
-        let part = &mut self.parts[of];
         while !said.is_empty() {
+            let part = &mut self.parts[of];
             let room = LONGEST - part.len();
             let end = said.iter().position(|b| *b == b'\n').map_or(said.len(), |at| at + 1);
             let (now, later) = said.split_at(end.min(room));
             part.extend_from_slice(now);
             said = later;
             if part.ends_with(b"\n") || part.len() == LONGEST {
-                line(&mut out, of, part);
-                part.clear();
+                self.line(&mut out, of);
             }
         }
         self.write(&out);
@@ -50,11 +68,26 @@ impl Log {
         let mut out = Vec::new();
         for of in 0..2 {
             if !self.parts[of].is_empty() {
-                line(&mut out, of, &self.parts[of]);
-                self.parts[of].clear();
+                self.line(&mut out, of);
             }
         }
         self.write(&out);
+    }
+
+    /// One line is whole: a datagram is sent, what goes to a file is gathered.
+    fn line(&mut self, out: &mut Vec<u8>, of: usize) {
+        let part = &mut self.parts[of];
+        match self.kind {
+            LOG_LOCAL => record(out, of, part),
+            LOG_JOURNAL => {
+                if let To::Socket(socket) = &self.to {
+                    // A journal that is away costs the log, not the container.
+                    let _ = socket.send_to(&datagram(&self.extra, of, part), &self.path);
+                }
+            }
+            _ => line(out, of, part, &self.extra),
+        }
+        part.clear();
     }
 
     fn write(&mut self, out: &[u8]) {
@@ -64,29 +97,66 @@ impl Log {
         if self.most > 0 && self.size > 0 && self.size + out.len() as u64 > self.most {
             self.turn();
         }
-        // A full disk costs the log, not the container.
-        if self.file.write_all(out).is_ok() {
+        let To::File(file) = &mut self.to else { return };
+        // A full disk costs the log, not the container; half a line would spoil the next.
+        if file.write_all(out).is_ok() {
             self.size += out.len() as u64;
+        } else {
+            let _ = file.set_len(self.size);
         }
     }
 
     fn turn(&mut self) {
         for n in (1..self.files.max(1)).rev() {
-            let from = if n == 1 { self.path.clone() } else { format!("{}.{}", self.path, n - 1) };
-            let _ = fs::rename(from, format!("{}.{n}", self.path));
+            let (from, to) = (format!("{}.{}", self.path, n - 1), format!("{}.{n}", self.path));
+            if n == 1 {
+                let _ = fs::rename(&self.path, &to);
+                continue;
+            }
+            // The daemon may have compressed it; what stays behind of the other kind is older.
+            for (kind, other) in [("", ".gz"), (".gz", "")] {
+                if fs::rename(format!("{from}{kind}"), format!("{to}{kind}")).is_ok() {
+                    let _ = fs::remove_file(format!("{to}{other}"));
+                }
+            }
         }
         if let Ok(file) = OpenOptions::new().append(true).create(true).open(&self.path) {
             if self.files <= 1 {
                 let _ = file.set_len(0);
             }
-            self.file = file;
+            self.to = To::File(file);
             self.size = 0;
         }
     }
 }
 
+/// One record of a local log.
+fn record(out: &mut Vec<u8>, of: usize, text: &[u8]) {
+    let length = (text.len() as u32 + 9).to_le_bytes();
+    out.extend_from_slice(&length);
+    out.push(of as u8 + 1);
+    out.extend_from_slice(&(now().0 as u64).to_le_bytes());
+    out.extend_from_slice(text);
+    out.extend_from_slice(&length);
+}
+
+/// One entry of the journal: systemd's native protocol, where a text of any bytes has its length in front.
+fn datagram(extra: &str, of: usize, text: &[u8]) -> Vec<u8> {
+    let whole = text.strip_suffix(b"\n");
+    let message = whole.unwrap_or(text);
+    let mut out = format!("PRIORITY={}\n{extra}", [6, 3][of]).into_bytes();
+    if whole.is_none() {
+        out.extend_from_slice(b"CONTAINER_PARTIAL_MESSAGE=true\n");
+    }
+    out.extend_from_slice(b"MESSAGE\n");
+    out.extend_from_slice(&(message.len() as u64).to_le_bytes());
+    out.extend_from_slice(message);
+    out.push(b'\n');
+    out
+}
+
 /// One line of the log.
-fn line(out: &mut Vec<u8>, of: usize, text: &[u8]) {
+fn line(out: &mut Vec<u8>, of: usize, text: &[u8], extra: &str) {
     out.extend_from_slice(b"{\"log\":\"");
     for chunk in text.utf8_chunks() {
         for ch in chunk.valid().chars() {
@@ -108,7 +178,7 @@ fn line(out: &mut Vec<u8>, of: usize, text: &[u8]) {
     }
     let stream = ["stdout", "stderr"][of];
     let (_, now) = now();
-    out.extend_from_slice(format!("\",\"stream\":\"{stream}\",\"time\":\"{now}\"}}\n").as_bytes());
+    out.extend_from_slice(format!("\",\"stream\":\"{stream}\"{extra},\"time\":\"{now}\"}}\n").as_bytes());
 }
 
 /// Now: nanoseconds since the epoch, and as RFC 3339 with Go's nanoseconds.
@@ -146,7 +216,17 @@ mod tests {
     #[test]
     fn a_line_is_json() {
         let mut out = Vec::new();
-        line(&mut out, 1, b"a<\"\xff\n");
-        assert!(out.starts_with(b"{\"log\":\"a\\u003c\\\"\\ufffd\\n\",\"stream\":\"stderr\",\"time\":\""));
+        line(&mut out, 1, b"a<\"\xff\n", ",\"attrs\":{}");
+        assert!(out.starts_with(b"{\"log\":\"a\\u003c\\\"\\ufffd\\n\",\"stream\":\"stderr\",\"attrs\":{},\"time\":\""));
+    }
+
+    #[test]
+    fn records_and_entries_have_their_lengths() {
+        let mut out = Vec::new();
+        record(&mut out, 1, b"hi\n");
+        assert_eq!((&out[..5], &out[13..]), (&b"\x0c\0\0\0\x02"[..], &b"hi\n\x0c\0\0\0"[..]));
+        let sent = datagram("CONTAINER_ID=a\n", 0, b"hi\n");
+        assert_eq!(sent, b"PRIORITY=6\nCONTAINER_ID=a\nMESSAGE\n\x02\0\0\0\0\0\0\0hi\n");
+        assert!(datagram("", 1, b"x").starts_with(b"PRIORITY=3\nCONTAINER_PARTIAL_MESSAGE=true\nMESSAGE\n\x01"));
     }
 }

@@ -197,8 +197,12 @@ shape! {
         open_stdin: bool,
         /// Whether it closes when who attached first has left.
         stdin_once: bool,
-        /// The log's path; empty for none.
+        /// The log's path (the journal's socket, for the journal); empty for none.
         log: String,
+        /// How the log is written: `LOG_JSON`, `LOG_LOCAL` or `LOG_JOURNAL`.
+        log_kind: u8,
+        /// What each of its lines bears, written out: `,"attrs":{…}` or the journal's fields.
+        log_extra: String,
         /// The log's largest size.
         log_size: u64,
         /// How many log files there are.
@@ -237,6 +241,13 @@ shape! {
         attached: Vec<(i32, u8)>,
     }
 }
+
+/// Docker's `json-file` lines.
+pub const LOG_JSON: u8 = 0;
+/// Records of our own: u32 length, u8 stream, u64 nanoseconds, text, the length again.
+pub const LOG_LOCAL: u8 = 1;
+/// Datagrams to systemd's journal, in its native protocol.
+pub const LOG_JOURNAL: u8 = 2;
 
 /// Wants standard input.
 pub const STDIN: u8 = 1;

@@ -107,7 +107,10 @@ impl Supervisor {
         listener.set_nonblocking(true).map_err(doing("listen"))?;
         let log = match &*plan.log {
             "" => None,
-            path => Some(Log::open(path, plan.log_size, plan.log_files).map_err(doing("open the log"))?),
+            path => {
+                let kept = (plan.log_size, plan.log_files);
+                Some(Log::open(path, plan.log_kind, &plan.log_extra, kept).map_err(doing("open the log"))?)
+            }
         };
         let mut clients = Vec::new();
         for (fd, wanted) in std::mem::take(&mut plan.attached) {

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, time::Instant};
 
 use oci_spec::runtime::Spec;
 use pileus_containers::{
-    ContainerSpec, ContainerState, Containers, ExecSpec, LogSpec, Stream, Wanted, linux::Linux,
+    ContainerSpec, ContainerState, Containers, ExecSpec, LogKind, LogSpec, Stream, Wanted, linux::Linux,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -42,7 +42,13 @@ fn spec(state: &Path, id: &str, args: &[&str], tty: bool) -> ContainerSpec {
         layers: vec!["00000000000000aa".into()],
         open_stdin: true,
         stdin_once: true,
-        log: Some(LogSpec { path: state.join(format!("{id}.log")), max_size_bytes: 1 << 20, max_files: 2 }),
+        log: Some(LogSpec {
+            path: state.join(format!("{id}.log")),
+            kind: LogKind::Json,
+            extra: String::new(),
+            max_size_bytes: 1 << 20,
+            max_files: 2,
+        }),
         init: false,
     }
 }
