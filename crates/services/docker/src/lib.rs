@@ -59,6 +59,10 @@ pub struct Docker {
     pub(crate) execs: Mutex<HashMap<String, engine::execs::Exec>>,
     /// Containers with a namespace of their own, as they were when they joined.
     pub(crate) live: tokio::sync::Mutex<std::collections::BTreeMap<String, Container>>,
+    /// Who waits for a log to grow.
+    pub(crate) notices: engine::logs::Notices,
+    /// Who waits for a log to be rotated.
+    pub(crate) rotations: engine::logs::Notices,
     /// What follows a container's end.
     pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
 }
@@ -83,6 +87,8 @@ impl Docker {
             busy: Mutex::default(),
             execs: Mutex::default(),
             live: tokio::sync::Mutex::default(),
+            notices: engine::logs::Notices::of_writes(),
+            rotations: engine::logs::Notices::of_moves(),
             watching: Mutex::default(),
         });
         docker.open_networks().await?;

@@ -2,8 +2,10 @@
 
 mod facts;
 mod files;
+pub(super) mod hijack;
 mod life;
 mod lists;
+mod socket;
 pub(super) mod streams;
 
 pub(super) use life::size as life_size;

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
 use pileus_base::{Error, Result};
 use pileus_http::{Reply, Routes};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 
 use super::{
     Call, SOCKET,
-    containers::{life_size, streams::hand_over},
+    containers::{hijack, life_size},
 };
-use crate::Docker;
+use crate::{
+    Docker,
+    engine::streams::{Way, close},
+    model::detach,
+};
 
 /// Adds the routes of execs.
 pub fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
@@ -28,6 +32,8 @@ async fn create(mut call: Call) -> Result<Reply> {
     Reply::json(201, &json!({"Id": id}))
 }
 
+/// The answer's head goes out before the process runs, so that no output can come before it. Whether the
+/// client gets frames is said here, by `Tty`; whether there is a terminal was said when the exec was made.
 async fn start(mut call: Call) -> Result<Reply> {
     let bytes = call.bytes().await?;
     let body: Value = if bytes.is_empty() {
@@ -35,22 +41,33 @@ async fn start(mut call: Call) -> Result<Reply> {
     } else {
         serde_json::from_slice(&bytes).map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?
     };
-    let detach = body["Detach"] == json!(true);
-    let id = call.param("id").to_owned();
     let docker = call.state.clone();
-    if detach {
-        let mut stream = docker.start_exec(&id, true, false).await?;
-        tokio::spawn(async move {
-            let mut sink = vec![0; 4096];
-            while stream.read(&mut sink).await.is_ok_and(|n| n > 0) {}
-        });
+    let known = docker.startable(call.param("id")).await?;
+    if body["Detach"] == json!(true) {
+        let (exec, stream) = docker.start_exec(&known.id, false, &Value::Null).await?;
+        tokio::spawn(async move { docker.carry_exec(&exec, stream, None).await });
         return Ok(Reply::empty(200));
     }
-    let exec = docker.startable(&id).await?;
-    let tty = exec.tty() || body["Tty"] == json!(true);
-    let stdin = exec.config["AttachStdin"] == json!(true);
-    let open = async move { docker.start_exec(&id, false, tty).await.map(Some) };
-    hand_over(&mut call, open, None, tty, stdin).await
+    let raw = body["Tty"] == json!(true);
+    let size = if raw { body["ConsoleSize"].clone() } else { Value::Null };
+    let (reply, client) = hijack::take_over(&mut call, raw)?;
+    tokio::spawn(async move {
+        let Some(mut client) = client.await else { return };
+        match docker.start_exec(&known.id, true, &size).await {
+            Ok((exec, stream)) => {
+                let keys = if exec.keys.is_empty() { detach::DEFAULT.to_vec() } else { exec.keys.clone() };
+                let tty = exec.tty();
+                let keys = if tty { keys } else { Vec::new() };
+                let way = Way { tty, framed: !raw, stdin: exec.on("AttachStdin"), keys };
+                docker.carry_exec(&exec, stream, Some((client, way))).await;
+            }
+            Err(e) => {
+                hijack::tell(&mut client, &e, raw).await;
+                close(&mut client).await;
+            }
+        }
+    });
+    Ok(reply)
 }
 
 async fn resize(call: Call) -> Result<Reply> {
@@ -63,16 +80,18 @@ async fn resize(call: Call) -> Result<Reply> {
 async fn inspect(call: Call) -> Result<Reply> {
     let exec = call.state.exec(call.param("id"))?;
     let code = call.state.exec_code(&exec).await?;
-    let on = |key: &str| exec.config[key] == json!(true);
     let (entry, rest) =
         exec.args.split_first().map_or((String::new(), Vec::new()), |(e, r)| (e.clone(), r.to_vec()));
+    let mut process = json!({
+        "tty": exec.tty(), "entrypoint": entry, "arguments": rest, "privileged": exec.on("Privileged"),
+    });
+    if !exec.user.is_empty() {
+        process["user"] = json!(exec.user);
+    }
     Reply::ok(&json!({
-        "ID": exec.id, "Running": exec.started && code.is_none(), "ExitCode": code,
-        "ProcessConfig": {
-            "tty": exec.tty(), "entrypoint": entry, "arguments": rest, "privileged": on("Privileged"),
-            "user": exec.config["User"].as_str().unwrap_or(""),
-        },
-        "OpenStdin": on("AttachStdin"), "OpenStderr": on("AttachStderr"), "OpenStdout": on("AttachStdout"),
-        "CanRemove": code.is_some(), "ContainerID": exec.container, "DetachKeys": "", "Pid": exec.pid,
+        "ID": exec.id, "Running": exec.started && code.is_none(), "ExitCode": code, "ProcessConfig": process,
+        "OpenStdin": exec.on("AttachStdin"), "OpenStderr": exec.on("AttachStderr"),
+        "OpenStdout": exec.on("AttachStdout"), "CanRemove": code.is_some(), "ContainerID": exec.container,
+        "DetachKeys": base64::engine::general_purpose::STANDARD.encode(&exec.keys), "Pid": exec.pid,
     }))
 }

@@ -104,6 +104,7 @@ impl Docker {
         let mut merged = config::merge(client, &image.value()["config"], &image_name)?;
         let host_config = config::host_defaults(&body["HostConfig"]);
         config::check_host(&host_config)?;
+        crate::model::logging::check(&host_config["LogConfig"])?;
         crate::model::spec::validate(&merged, &host_config)?;
         let id = new_id();
         if merged["Hostname"] == json!("") {
@@ -248,7 +249,9 @@ impl Docker {
         self.host.remove_container(&id).await?;
         self.disconnect_all(container).await?;
         if ran {
-            self.container_event(container, "die", &[("exitCode", "137".into())]);
+            let ran = (now_ns() - container.state.started_ns).max(0) / 1_000_000_000;
+            let told = [("execDuration", ran.to_string()), ("exitCode", "137".into())];
+            self.container_event(container, "die", &told);
         }
         if let Err(e) = tokio::fs::remove_dir_all(self.container_dir(&id)).await
             && e.kind() != std::io::ErrorKind::NotFound

@@ -11,6 +11,7 @@ use crate::{
     events::{now_ns, rfc3339},
     model::config::texts,
     new_id,
+    store::Status,
 };
 
 /// `State.Health` at a start; `None` where there is no check.
@@ -22,8 +23,46 @@ fn command(config: &Value) -> Option<Vec<String>> {
     let test = texts(&config["Healthcheck"]["Test"])?;
     match test.first()?.as_str() {
         "CMD" => Some(test[1..].to_vec()),
-        "CMD-SHELL" => Some(vec!["/bin/sh".into(), "-c".into(), test[1..].join(" ")]),
+        "CMD-SHELL" => {
+            let shell = texts(&config["Shell"]).filter(|s| !s.is_empty());
+            let mut all = shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+            all.push(test[1..].join(" "));
+            Some(all)
+        }
         _ => None,
+    }
+}
+
+/// How much of a check's output is kept.
+const OUTPUT: usize = 4096;
+
+/// A check that is ended where its time is over.
+struct GivenUp(Option<u32>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid
+            && let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        {
+            // It may have ended by itself just now.
+            let _ = rustix::process::pidfd_send_signal(&fd, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// A duration as Go writes it: `1m30s`, `1.5s`, `300ms`.
+fn seconds(duration: Duration) -> String {
+    let (whole, millis) = (duration.as_secs(), duration.as_secs_f64() * 1e3);
+    if whole == 0 {
+        return format!("{millis}ms");
+    }
+    let (hours, minutes) = (whole / 3600, whole / 60 % 60);
+    let rest = (whole % 60) as f64 + f64::from(duration.subsec_nanos()) / 1e9;
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, _) => format!("{minutes}m{rest}s"),
+        _ => format!("{hours}h{minutes}m{rest}s"),
     }
 }
 
@@ -39,21 +78,32 @@ impl Docker {
         let (interval, limit) = (nanos("Interval", 30), nanos("Timeout", 30));
         let mut phases = self.phases(&c.id);
         let before = phases.borrow_and_update().ends;
+        let (early, grace) = (nanos("StartInterval", 5), nanos("StartPeriod", 0));
+        let began = tokio::time::Instant::now();
         tokio::spawn(async move {
+            let mut starting = true;
             loop {
+                let pause = if starting && began.elapsed() < grace { early.min(interval) } else { interval };
                 let over = phases.wait_for(|p| p.ends > before || p.removed);
-                if tokio::time::timeout(interval, over).await.is_ok() {
+                if tokio::time::timeout(pause, over).await.is_ok() {
                     return;
+                }
+                // What is frozen can't answer.
+                match docker.find_container(&c.id).await {
+                    Ok(Some(now)) if now.state.status == Status::Paused => continue,
+                    Ok(Some(now)) if now.runs() => {}
+                    _ => return,
                 }
                 let (start, end, code, output) = {
                     let start = now_ns();
                     let (code, output) = match tokio::time::timeout(limit, docker.probe(&c, &args)).await {
                         Ok(Ok(found)) => found,
                         Ok(Err(e)) => (-1, e.message().to_owned()),
-                        Err(_) => (-1, format!("Health check exceeded timeout ({}s)", limit.as_secs_f64())),
+                        Err(_) => (-1, format!("Health check exceeded timeout ({})", seconds(limit))),
                     };
                     (start, now_ns(), code, output)
                 };
+                starting &= code != 0;
                 let entry =
                     json!({"Start": rfc3339(start), "End": rfc3339(end), "ExitCode": code, "Output": output});
                 if docker.note_health(&c, entry, code == 0).await.is_err() {
@@ -63,11 +113,16 @@ impl Docker {
         });
     }
 
+    /// Runs the check once. One that is given up is ended.
     async fn probe(&self, c: &Container, args: &[String]) -> pileus_base::Result<(i32, String)> {
         let process = self.exec_process(c, args, &Value::Null).await?;
         let spec =
             ExecSpec { id: new_id(), process, wanted: Wanted { stdin: false, stdout: true, stderr: true } };
-        let (_, mut stream) = self.host.exec_container(&c.id, &spec).await?;
+        let told = [("execID", spec.id.clone())];
+        self.container_event(c, format!("exec_create: {}", args.join(" ")), &told);
+        self.container_event(c, format!("exec_start: {}", args.join(" ")), &told);
+        let (pid, mut stream) = self.host.exec_container(&c.id, &spec).await?;
+        let mut given_up = GivenUp(Some(pid));
         let (mut raw, mut output) = (Vec::new(), Vec::new());
         let _ = (&mut stream).take(64 << 10).read_to_end(&mut raw).await;
         let mut rest = &raw[..];
@@ -77,8 +132,13 @@ impl Docker {
             output.extend_from_slice(&body[..n]);
             rest = &body[n..];
         }
-        output.truncate(4096);
+        output.truncate(OUTPUT);
+        // Its output may be closed, or more than is kept, while it still runs.
+        crate::engine::streams::drain(&mut stream).await;
+        given_up.0 = None;
         let code = self.host.exec_exit(&c.id, &spec.id).await?.unwrap_or(-1);
+        let [id] = told;
+        self.container_event(c, "exec_die", &[id, ("exitCode", code.to_string())]);
         Ok((code, String::from_utf8_lossy(&output).into_owned()))
     }
 
@@ -120,5 +180,26 @@ impl Docker {
             self.container_event(&changed, format!("health_status: {status}"), &[]);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_go_s() {
+        let of = |ms| seconds(Duration::from_millis(ms));
+        assert_eq!((of(300), of(1_000), of(1_500)), ("300ms".into(), "1s".into(), "1.5s".into()));
+        assert_eq!((of(90_000), of(3_600_000)), ("1m30s".into(), "1h0m0s".into()));
+    }
+
+    #[test]
+    fn a_check_is_a_program_or_a_line_of_shell() {
+        let of = |test: Value| command(&json!({"Healthcheck": {"Test": test}}));
+        assert_eq!(of(json!(["CMD", "a", "b"])), Some(vec!["a".into(), "b".into()]));
+        assert_eq!(of(json!(["CMD-SHELL", "a b"])).unwrap()[2], "a b");
+        assert_eq!((of(json!(["NONE"])), of(json!([])), of(Value::Null)), (None, None, None));
+        assert_eq!(first(&json!({})), None);
     }
 }

@@ -76,6 +76,7 @@ impl Docker {
         self.container_event(&c, "start", &[]);
         self.watch_end(id);
         self.watch_health(&c);
+        self.watch_rotation(&c);
         Ok(())
     }
 

@@ -11,5 +11,6 @@ pub mod logs;
 pub mod networks;
 pub mod registry;
 pub mod spec;
+pub mod streams;
 pub mod volumes;
 pub mod watch;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxResources, Process, Spec};
 use pileus_base::{Error, Result};
-use pileus_host::{ContainerSpec, LogSpec};
+use pileus_host::ContainerSpec;
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,28 +12,16 @@ use crate::{
     model::spec::{self, Bind, SpecInput},
 };
 
-/// A log file's size where none is asked for.
-const LOG_BYTES: u64 = 20 << 20;
-/// How many log files there are where none is asked for.
-const LOG_FILES: u32 = 3;
-
 impl Docker {
     /// What the host is told to run.
     pub(crate) async fn spec(&self, c: &Container, netns: Option<&Path>) -> Result<ContainerSpec> {
-        let kind = c.host_config["LogConfig"]["Type"].as_str().unwrap_or("json-file");
-        let options = &c.host_config["LogConfig"]["Config"];
-        let log = (kind != "none").then(|| LogSpec {
-            path: self.container_dir(&c.id).join("json.log"),
-            max_size_bytes: options["max-size"].as_str().and_then(size).unwrap_or(LOG_BYTES),
-            max_files: options["max-file"].as_str().and_then(|n| n.parse().ok()).unwrap_or(LOG_FILES),
-        });
         Ok(ContainerSpec {
             id: c.id.clone(),
             oci: self.oci(c, netns).await?,
             rootfs: c.rootfs.clone(),
             open_stdin: c.config["OpenStdin"] == json!(true),
             stdin_once: c.config["StdinOnce"] == json!(true),
-            log,
+            log: self.log_spec(c)?,
             init: c.host_config["Init"] == json!(true),
         })
     }
@@ -111,30 +99,9 @@ fn binds(mounts: &[Value]) -> Vec<Bind> {
     all
 }
 
-/// A size with a unit: `10m`.
-fn size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let text = text.strip_suffix('b').unwrap_or(&text);
-    let (digits, shift) = match text.chars().last()? {
-        'k' => (&text[..text.len() - 1], 10),
-        'm' => (&text[..text.len() - 1], 20),
-        'g' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_shl(shift)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(
-            (size("10m"), size("1gb"), size("7"), size("x")),
-            (Some(10 << 20), Some(1 << 30), Some(7), None)
-        );
-    }
 
     #[test]
     fn parents_are_bound_first() {

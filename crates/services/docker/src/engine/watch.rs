@@ -96,7 +96,9 @@ impl Docker {
         if oom {
             self.container_event(&container, "oom", &[]);
         }
-        self.container_event(&container, "die", &[("exitCode", code.to_string())]);
+        let ran = (at - container.state.started_ns).max(0) / 1_000_000_000;
+        let told = [("execDuration", ran.to_string()), ("exitCode", code.to_string())];
+        self.container_event(&container, "die", &told);
         self.tell(id, |p| {
             p.ends += 1;
             p.code = code;

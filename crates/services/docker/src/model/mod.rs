@@ -1,7 +1,9 @@
 //! What things are: pure.
 
 pub mod config;
+pub mod detach;
 pub mod dockerfile;
+pub mod logging;
 pub mod pools;
 pub mod reference;
 pub mod signals;

@@ -103,7 +103,7 @@ pub fn inspect(
         "Id": c.id, "Created": rfc3339(c.created_ns), "Path": path, "Args": args, "State": state(c),
         "Image": c.image_id, "ResolvConfPath": format!("{dir}/resolv.conf"),
         "HostnamePath": format!("{dir}/hostname"), "HostsPath": format!("{dir}/hosts"),
-        "LogPath": format!("{dir}/json.log"), "Name": format!("/{}", c.name), "RestartCount": c.state.restarts,
+        "LogPath": log_path(c, dir), "Name": format!("/{}", c.name), "RestartCount": c.state.restarts,
         "Driver": "overlay2", "Platform": "linux", "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": "",
         "ExecIDs": execs, "HostConfig": c.host_config,
         "GraphDriver": {"Name": "overlay2", "Data": {
@@ -194,6 +194,16 @@ fn ago(seconds: i64) -> String {
         _ if hours < 24 * 60 => format!("{} weeks", hours / 24 / 7),
         _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
         _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+/// Where the log is; empty where it is in no file.
+fn log_path(c: &Container, dir: &str) -> String {
+    match c.host_config["LogConfig"]["Type"].as_str() {
+        _ if c.state.started_ns == 0 => String::new(),
+        Some("json-file") => format!("{dir}/json.log"),
+        Some("local") => format!("{dir}/local.log"),
+        _ => String::new(),
     }
 }
 

@@ -82,6 +82,7 @@ async fn adopt(docker: &Arc<Docker>, c: Container) -> Result<()> {
                 .await?;
             docker.watch_end(&c.id);
             docker.watch_health(&c);
+            docker.watch_rotation(&c);
             Ok(())
         }
         // A host that was booted again knows nothing of it.

@@ -16,7 +16,8 @@ use crate::{
 
 pub async fn inspect(call: Call) -> Result<Reply> {
     let docker = &call.state;
-    let c = docker.container(call.param("id")).await?.value;
+    let mut c = docker.container(call.param("id")).await?.value;
+    c.execs = docker.exec_ids(&c.id);
     let size = if call.flag("size") { Some(docker.sizes(&c).await?) } else { None };
     let dir = docker.container_dir(&c.id).display().to_string();
     Reply::ok(&views::inspect(&c, &docker.network_map().await?, &dir, size))
@@ -49,6 +50,7 @@ pub async fn top(call: Call) -> Result<Reply> {
         let began = rfc3339(c.state.started_ns).get(11..16).unwrap_or("").to_owned();
         rows.push(json!([user, pid.to_string(), at(1), "0", began, "?", time, command]));
     }
+    call.state.container_event(&c, "top", &[]);
     Reply::ok(
         &json!({"Titles": ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"], "Processes": rows}),
     )

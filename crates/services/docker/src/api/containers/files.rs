@@ -9,7 +9,7 @@ use pileus_http::{Body, Reply};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use super::streams::chunks;
+use super::hijack::chunks;
 use crate::{
     Container,
     api::{Call, Flags},
@@ -55,7 +55,9 @@ pub async fn stat(call: Call) -> Result<Reply> {
 
 pub async fn get(call: Call) -> Result<Reply> {
     let c = call.state.container(call.param("id")).await?.value;
-    let (stat, tar) = call.state.host.copy_out(&c.id, &c.rootfs, pid(&c), &path(&call)?).await?;
+    let path = path(&call)?;
+    let (stat, tar) = call.state.host.copy_out(&c.id, &c.rootfs, pid(&c), &path).await?;
+    call.state.container_event(&c, "archive-path", &[("path", path)]);
     with_stat(Reply::stream(200, "application/x-tar", Body::stream(chunks(Some(tar)), None)), &stat)
 }
 
@@ -78,6 +80,7 @@ pub async fn put(mut call: Call) -> Result<Reply> {
     let (fed, unpacked) = tokio::join!(feed, unpack);
     unpacked?;
     fed?;
+    call.state.container_event(&c, "extract-to-dir", &[("path", path.clone())]);
     Ok(Reply::empty(200))
 }
 

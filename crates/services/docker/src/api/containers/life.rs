@@ -82,6 +82,8 @@ pub async fn resize(call: Call) -> Result<Reply> {
     let (rows, columns) = size(&call)?;
     let c = call.state.running(call.param("id"), |id| format!("container {id} is not running")).await?;
     call.state.host.resize_container(&c.id, None, rows, columns).await?;
+    let size = [("height", rows.to_string()), ("width", columns.to_string())];
+    call.state.container_event(&c, "resize", &size);
     Ok(Reply::empty(200))
 }
 

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Container, Docker, Network,
-    api::{Call, Flags, wire::Filters},
-    engine::logs::moment,
+    api::{Call, Flags, system::moment, wire::Filters},
     model::views,
     store::Status,
 };
@@ -101,7 +100,7 @@ fn passes(c: &Container, filters: &Filters) -> bool {
 pub async fn prune(call: Call) -> Result<Reply> {
     let filters = call.filters()?;
     filters.allow(&["until", "label", "label!"])?;
-    let until = filters.of("until").first().map_or(i64::MAX, |t| moment(t));
+    let until = filters.of("until").first().map(|t| moment(t)).transpose()?.flatten().unwrap_or(i64::MAX);
     let (mut gone, mut bytes) = (Vec::new(), 0);
     for c in call.state.containers().await? {
         let idle = matches!(c.state.status, Status::Created | Status::Exited | Status::Dead);

@@ -1,128 +1,115 @@
 //! Attach and logs.
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use pileus_base::{Error, Result};
 use pileus_host::{Stream, Wanted};
 use pileus_http::{Body, Reply};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::mpsc,
-};
+use tokio::io::AsyncWriteExt;
 
+use super::{hijack, socket};
 use crate::{
+    Container,
     api::{Call, Flags},
-    engine::logs::{Asked, moment},
+    engine::{
+        logs::{Asked, Chunks},
+        streams::{Over, Way, close, join},
+    },
+    model::detach,
+    store::Status,
 };
 
-const RAW: &str = "application/vnd.docker.raw-stream";
-const FRAMED: &str = "application/vnd.docker.multiplexed-stream";
-
-/// Hands a stream to the client: over the connection where it asks for that, else as the body.
-///
-/// What opens the stream runs after the answer's head is under way, as with the reference: clients that read
-/// the head through a buffer would lose what came together with it. Its failure is told on the connection.
-pub(in crate::api) async fn hand_over(
-    call: &mut Call,
-    stream: impl Future<Output = Result<Option<Box<dyn Stream>>>> + Send + 'static,
-    before: Option<mpsc::Receiver<std::io::Result<Bytes>>>,
-    tty: bool,
-    stdin: bool,
-) -> Result<Reply> {
-    let old = ["/v1.40/", "/v1.41/", "/v1.2", "/v1.3"].iter().any(|v| call.uri.path().starts_with(v));
-    let media = if tty || old { RAW } else { FRAMED };
-    if call.header("upgrade").is_none() {
-        let first = futures_util::stream::unfold(before, |rx| async move {
-            let mut rx = rx?;
-            rx.recv().await.map(|chunk| (chunk, Some(rx)))
-        });
-        let stream = stream.await?;
-        return Ok(Reply::stream(200, media, Body::stream(first.chain(chunks(stream)), None)));
-    }
-    let upgrade = call.upgrade()?;
-    tokio::spawn(async move {
-        let Ok(io) = upgrade.await else { return };
-        let (mut from, mut to) = tokio::io::split(io);
-        if let Some(mut before) = before {
-            while let Some(Ok(chunk)) = before.recv().await {
-                if to.write_all(&chunk).await.is_err() {
-                    return;
-                }
-            }
-        }
-        let stream = match stream.await {
-            Ok(stream) => stream,
-            Err(e) => {
-                let _ = to.write_all(&told(&e, tty)).await;
-                None
-            }
-        };
-        if let Some(stream) = stream {
-            let (mut output, mut input) = tokio::io::split(stream);
-            let typed = tokio::spawn(async move {
-                if stdin {
-                    let _ = tokio::io::copy(&mut from, &mut input).await;
-                    let _ = input.shutdown().await;
-                }
-            });
-            let _ = tokio::io::copy(&mut output, &mut to).await;
-            typed.abort();
-        }
-        let _ = to.shutdown().await;
-    });
-    Ok(Reply::empty(101).header(CONNECTION, "Upgrade").header(UPGRADE, "tcp").header(CONTENT_TYPE, media))
+/// What is wanted of an attach.
+struct Wish {
+    container: Container,
+    way: Way,
+    past: Option<Chunks>,
+    stream: Option<Box<dyn Stream>>,
 }
 
-/// A failure as output: a frame of standard error where there is no terminal.
-fn told(e: &Error, tty: bool) -> Vec<u8> {
-    let text = format!("{}\r\n", e.message());
-    let mut all = Vec::new();
-    if !tty {
-        all.extend([2, 0, 0, 0]);
-        all.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+/// Looks at what is asked for; attached is whoever asks from here on, before the answer's head is sent.
+async fn wish(call: &Call, name: &str) -> Result<Wish> {
+    let keys = match call.text("detachKeys") {
+        text if text.is_empty() => detach::DEFAULT.to_vec(),
+        text => detach::keys(&text)?,
+    };
+    let container = call.state.container(name).await?.value;
+    let refused = |how: &str| Err(Error::conflict(format!("container {name} is {how} attach")));
+    match container.state.status {
+        Status::Paused => return refused("paused, unpause the container before"),
+        Status::Restarting => return refused("restarting, wait until the container is running before"),
+        _ => {}
     }
-    all.extend(text.as_bytes());
-    all
+    let (stdout, stderr) = (call.flag("stdout"), call.flag("stderr"));
+    let stdin = call.flag("stdin") && container.config["OpenStdin"] == true;
+    let stream = match call.flag("stream") {
+        true => {
+            let wanted = Wanted { stdin, stdout, stderr };
+            Some(call.state.host.attach_container(&container.id, wanted).await?)
+        }
+        false => None,
+    };
+    let past = match call.flag("logs") {
+        true => {
+            let asked = Asked { stdout, stderr, ..Asked::default() };
+            Some(call.state.logs(&container, asked).await?)
+        }
+        false => None,
+    };
+    let tty = container.tty();
+    let keys = if tty { keys } else { Vec::new() };
+    call.state.container_event(&container, "attach", &[]);
+    Ok(Wish { way: Way { tty, framed: !tty, stdin, keys }, container, past, stream })
 }
 
-/// What is read, piece by piece.
-pub(super) fn chunks<R: tokio::io::AsyncRead + Send + Unpin + 'static>(
-    reader: Option<R>,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    futures_util::stream::unfold(reader, |reader| async move {
-        let mut reader = reader?;
-        let mut chunk = vec![0; 64 << 10];
-        match reader.read(&mut chunk).await {
-            Ok(0) => None,
-            Ok(n) => {
-                chunk.truncate(n);
-                Some((Ok(Bytes::from(chunk)), Some(reader)))
+/// Serves an attached client: what was, then what comes.
+async fn serve(docker: &crate::Docker, mut client: Box<dyn Stream>, wish: Wish) {
+    let Wish { container, way, past, stream } = wish;
+    if let Some(mut past) = past {
+        let mut frames = crate::engine::streams::Frames::default();
+        while let Some(Ok(chunk)) = past.recv().await {
+            let sent = match way.tty || way.framed {
+                true => client.write_all(&chunk).await,
+                false => client.write_all(&frames.texts(&chunk)).await,
+            };
+            if sent.is_err() {
+                return;
             }
-            Err(e) => Some((Err(e), None)),
         }
-    })
+    }
+    if let Some(mut stream) = stream
+        && join(&mut client, &mut stream, way).await == Over::Detached
+    {
+        docker.container_event(&container, "detach", &[]);
+    }
+    close(&mut client).await;
 }
 
 pub async fn attach(mut call: Call) -> Result<Reply> {
-    let c = call.state.container(call.param("id")).await?.value;
-    let (stdout, stderr) = (call.flag("stdout"), call.flag("stderr"));
-    let wanted = Wanted { stdin: call.flag("stdin") && c.config["OpenStdin"] == true, stdout, stderr };
-    let past = call.flag("logs").then(|| {
-        let asked =
-            Asked { stdout, stderr, since: 0, until: 0, timestamps: false, tail: None, follow: false };
-        call.state.logs(&c, asked)
+    let name = call.param("id").to_owned();
+    let wish = wish(&call, &name).await?;
+    let docker = call.state.clone();
+    let (reply, client) = hijack::take_over(&mut call, wish.container.tty())?;
+    tokio::spawn(async move {
+        if let Some(client) = client.await {
+            serve(&docker, client, wish).await;
+        }
     });
-    let stream = match call.flag("stream") {
-        true => Some(call.state.host.attach_container(&c.id, wanted).await?),
-        false => None,
-    };
-    call.state.container_event(&c, "attach", &[]);
-    hand_over(&mut call, std::future::ready(Ok(stream)), past, c.tty(), wanted.stdin).await
+    Ok(reply)
 }
 
-pub async fn attach_ws(_call: Call) -> Result<Reply> {
-    Err(Error::not_implemented("attaching over a WebSocket is not supported"))
+/// Over a WebSocket what the container says comes as it is, without frames.
+pub async fn attach_ws(mut call: Call) -> Result<Reply> {
+    let name = call.param("id").to_owned();
+    let accept = socket::accept(&call)?;
+    let mut wish = wish(&call, &name).await?;
+    wish.way.framed = false;
+    let docker = call.state.clone();
+    let (reply, client) = socket::take_over(&mut call, accept)?;
+    tokio::spawn(async move {
+        if let Some(client) = client.await {
+            serve(&docker, client, wish).await;
+        }
+    });
+    Ok(reply)
 }
 
 pub async fn logs(call: Call) -> Result<Reply> {
@@ -131,20 +118,24 @@ pub async fn logs(call: Call) -> Result<Reply> {
     if !stdout && !stderr {
         return Err(Error::bad_request("Bad parameters: you must choose at least one stream"));
     }
-    if c.host_config["LogConfig"]["Type"] == "none" {
-        return Err(Error::not_implemented("configured logging driver does not support reading"));
-    }
+    let moment = |name: &str| {
+        let found = crate::api::system::moment(&call.text(name));
+        let told = |_| Error::bad_request(format!("invalid value for \"{name}\": {}", call.text(name)));
+        found.map(Option::unwrap_or_default).map_err(told)
+    };
     let asked = Asked {
         stdout,
         stderr,
-        since: moment(&call.text("since")),
-        until: moment(&call.text("until")),
+        since: moment("since")?,
+        until: moment("until")?,
         timestamps: call.flag("timestamps"),
+        details: call.flag("details"),
         tail: call.text("tail").parse().ok(),
         follow: call.flag("follow"),
     };
-    let lines = futures_util::stream::unfold(call.state.logs(&c, asked), |mut rx| async move {
+    let media = hijack::media(&call, c.tty());
+    let lines = futures_util::stream::unfold(call.state.logs(&c, asked).await?, |mut rx| async move {
         rx.recv().await.map(|chunk| (chunk, rx))
     });
-    Ok(Reply::stream(200, if c.tty() { RAW } else { FRAMED }, Body::stream(lines, None)))
+    Ok(Reply::stream(200, media, Body::stream(lines, None)))
 }

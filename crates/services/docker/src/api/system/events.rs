@@ -1,7 +1,5 @@
 //! `GET /events`: what happened since, and what happens until.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use pileus_base::{Error, Result};
@@ -12,30 +10,22 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{super::Flags, super::wire::Filters, Call};
 use crate::{Event, events::now_ns};
 
-const FILTERS: &[&str] = &[
-    "type",
-    "event",
-    "container",
-    "image",
-    "label",
-    "network",
-    "volume",
-    "daemon",
-    "scope",
-    "plugin",
-    "service",
-    "node",
-    "secret",
-    "config",
-];
-
 pub async fn events(call: Call) -> Result<Reply> {
     let filters = call.filters()?;
-    filters.allow(FILTERS)?;
     let since = moment(&call.text("since"))?;
     let until = moment(&call.text("until"))?;
+    if let (Some(s), Some(u)) = (since, until)
+        && u < s
+    {
+        let (since, until) = (call.text("since"), call.text("until"));
+        return Err(Error::bad_request(format!(
+            "`since` time ({since}) cannot be after `until` time ({until})"
+        )));
+    }
     let (past, receiver) = call.state.events.subscribe();
     let end = until.unwrap_or(i64::MAX);
+    // With an end alone, everything up to it is told.
+    let since = since.or(until.map(|_| 0));
     let wanted = move |e: &Event| e.at_ns <= end && passes(&filters, e);
     let past: Vec<Event> =
         past.into_iter().filter(|e| since.is_some_and(|s| e.at_ns >= s) && wanted(e)).collect();
@@ -82,36 +72,36 @@ fn view(e: &Event) -> Value {
     out
 }
 
+/// As the reference chooses: types, images and most actions by equality, names and ids by their beginning.
+/// Filters it doesn't know it doesn't look at.
 fn passes(filters: &Filters, e: &Event) -> bool {
     let attribute = |key: &str| e.attributes.get(key).map_or("", String::as_str);
-    // `health_status: healthy` passes for `health_status`, `exec_create: sh` for `exec_create`.
-    let verb = e.action.split(':').next().unwrap_or("");
-    let action = filters.of("event");
-    let named = |kind: &str| {
-        let asked = filters.of(kind);
-        if asked.is_empty() {
-            return true;
-        }
-        let own = e.kind == kind;
-        asked.iter().any(|a| {
-            let is_it = own && (e.id.starts_with(a.as_str()) || attribute("name") == a);
-            let of_it = !own && attribute(kind) == a;
-            let image = kind == "image" && e.kind == "container" && {
-                let image = attribute("image");
-                image == a || image.split(':').next() == Some(a)
-            };
-            let image_name = own && kind == "image" && attribute("name").split(':').next() == Some(a);
-            is_it || of_it || image || image_name
-        })
+    let any = |name: &str, of: &dyn Fn(&str) -> bool| {
+        let asked = filters.of(name);
+        asked.is_empty() || asked.iter().any(|a| of(a))
     };
-    let labels: BTreeMap<String, String> = e.attributes.clone();
-    filters.passes("type", e.kind)
-        && filters.passes("scope", "local")
-        && (action.is_empty() || action.iter().any(|a| *a == e.action || a == verb))
-        && ["container", "image", "network", "volume", "plugin", "service", "node", "secret", "config"]
+    let actions = filters.of("event");
+    // `health_status` stands for `health_status: healthy`, `exec_create` for `exec_create: sh`.
+    let loose = actions.iter().any(|a| matches!(a.as_str(), "health_status" | "exec_create" | "exec_start"));
+    let begins = |a: &str| e.id.starts_with(a) || attribute("name").starts_with(a);
+    let image = attribute(if e.kind == "image" { "name" } else { "image" });
+    let is_image = |a: &str| [e.id.as_str(), image].into_iter().any(|i| i == a || without_tag(i) == a);
+    any("event", &|a| e.action == a || loose && e.action.starts_with(a))
+        && any("type", &|a| e.kind == a)
+        && any("scope", &|a| a == "local")
+        && any("image", &is_image)
+        && ["container", "volume", "network", "daemon", "plugin", "service", "node", "secret", "config"]
             .into_iter()
-            .all(named)
-        && filters.labels(&labels)
+            .all(|name| any(name, &begins))
+        && filters.labels(&e.attributes)
+}
+
+/// An image's name without its tag.
+fn without_tag(image: &str) -> &str {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') && !image.starts_with("sha256:") => name,
+        _ => image,
+    }
 }
 
 /// A moment: seconds with a fraction, or RFC 3339; in nanoseconds.
@@ -134,6 +124,8 @@ pub(in crate::api) fn moment(text: &str) -> Result<Option<i64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -155,8 +147,13 @@ mod tests {
         };
         let of = |text| passes(&Filters::read(text).unwrap(), &e);
         assert!(of(r#"{"container":["web"],"event":["exec_create"]}"#));
-        assert!(of(r#"{"image":["busybox"]}"#));
-        assert!(!of(r#"{"network":["web"]}"#));
+        assert!(of(r#"{"container":{"ab":true},"event":["exec_create: sh"]}"#));
+        assert!(!of(r#"{"event":["exec"]}"#) && !of(r#"{"container":["eb"]}"#));
+        assert!(of(r#"{"image":["busybox"]}"#) && of(r#"{"image":["busybox:1"]}"#));
+        assert!(of(r#"{"label":["name=web"]}"#) && !of(r#"{"label":["name=x"]}"#));
+        assert!(of(r#"{"scope":["local"],"unknown":["x"]}"#) && !of(r#"{"scope":["swarm"]}"#));
+        assert!(!of(r#"{"network":["bridge"]}"#));
+        assert_eq!(without_tag("127.0.0.1:5000/a"), "127.0.0.1:5000/a");
         assert!(!of(r#"{"type":["image"]}"#));
         assert_eq!(view(&e)["from"], "busybox:1");
     }

@@ -49,7 +49,7 @@ pub async fn info(call: Call) -> Result<Reply> {
             "Volume": ["local"],
             "Network": ["bridge", "host", "macvlan", "null", "pileus"],
             "Authorization": null,
-            "Log": ["json-file", "none"],
+            "Log": crate::model::logging::drivers(),
         },
         "MemoryLimit": true,
         "SwapLimit": true,

@@ -1,23 +1,38 @@
-//! A container's log, read: Docker's `json-file` lines, the rotated files first, and what is added while it runs.
+//! A container's log: what is asked of it, where it is, and how its records are shown.
+//!
+//! ```text
+//!   supervisor ──► json.log | local.log ─► Follower ─┐
+//!       │          (.1, .2.gz, … older)     woken by │ inotify      ┌► framed without a terminal
+//!       └────────► journal ─► journalctl ────────────┴─► Shown ─────┴► raw with one
+//! ```
 
-use std::{
-    collections::VecDeque,
-    fs::File,
-    io::{BufRead, BufReader},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod compress;
+mod follow;
+mod journal;
+mod notices;
+mod records;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
-use tokio::sync::mpsc;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pileus_base::{Error, Result};
+use pileus_host::{LogKind, LogSpec};
+use tokio::sync::{mpsc, watch};
 
-use crate::{Container, Docker};
+pub use self::notices::Notices;
+use self::{follow::Follower, journal::Journal, records::Record};
+use super::watch::Phase;
+use crate::{
+    Container, Docker,
+    model::{
+        config::texts,
+        logging::{self, Origin},
+    },
+};
 
 /// What is asked of a log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// Standard output.
     pub stdout: bool,
@@ -29,174 +44,233 @@ pub struct Asked {
     pub until: i64,
     /// Each line begins with its time.
     pub timestamps: bool,
+    /// Each line begins with its attributes.
+    pub details: bool,
     /// Only so many of the last lines.
     pub tail: Option<usize>,
     /// What is added too, until the container ends.
     pub follow: bool,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    log: String,
-    stream: String,
-    time: String,
-}
+/// Pieces of a log on their way to a client.
+pub type Chunks = mpsc::Receiver<std::io::Result<Bytes>>;
 
-/// How often a followed log is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How much is gathered before it is sent.
+const PIECE: usize = 32 << 10;
 
 impl Docker {
+    /// How whoever runs the container writes its log.
+    ///
+    /// # Errors
+    /// In the reference's words, where the options make no sense.
+    pub(crate) fn log_spec(&self, c: &Container) -> Result<Option<LogSpec>> {
+        let config = &c.host_config["LogConfig"];
+        let Some(settings) = logging::settings(config)? else { return Ok(None) };
+        let extra = origin(c, |o| o.extra(config, settings.kind))?;
+        Ok(Some(LogSpec {
+            path: self.log_path(c, settings.kind),
+            kind: settings.kind,
+            extra,
+            max_size_bytes: settings.max_size_bytes,
+            max_files: settings.max_files,
+        }))
+    }
+
+    fn log_path(&self, c: &Container, kind: LogKind) -> PathBuf {
+        match kind {
+            LogKind::Json => self.container_dir(&c.id).join("json.log"),
+            LogKind::Local => self.container_dir(&c.id).join("local.log"),
+            LogKind::Journal => logging::JOURNAL.into(),
+        }
+    }
+
     /// The log's text, framed where there is no terminal.
-    pub(crate) fn logs(
-        self: &Arc<Self>,
-        c: &Container,
-        asked: Asked,
-    ) -> mpsc::Receiver<std::io::Result<Bytes>> {
-        let (sender, receiver) = mpsc::channel(64);
-        let (path, tty, runs) = (self.container_dir(&c.id).join("json.log"), c.tty(), c.runs());
+    ///
+    /// # Errors
+    /// 501 where the driver can't be read.
+    pub(crate) async fn logs(self: &Arc<Self>, c: &Container, asked: Asked) -> Result<Chunks> {
+        let config = &c.host_config["LogConfig"];
+        let kind = match config["Type"].as_str().unwrap_or("json-file") {
+            "json-file" => LogKind::Json,
+            "local" => LogKind::Local,
+            "journald" => LogKind::Journal,
+            _ => return Err(Error::not_implemented("configured logging driver does not support reading")),
+        };
+        // Listened to before it is looked at: an end between both is not missed.
         let mut phases = self.phases(&c.id);
         let before = phases.borrow_and_update().ends;
-        tokio::spawn(async move {
-            let mut reader =
-                Reader { path: path.clone(), tty, asked: asked.clone(), file: None, rest: Vec::new() };
-            let past = tokio::task::spawn_blocking(move || (reader.past(), reader)).await;
-            let Ok((past, mut reader)) = past else { return };
-            for chunk in past {
-                if sender.send(Ok(chunk)).await.is_err() {
-                    return;
-                }
-            }
-            if !asked.follow || !runs {
-                return;
-            }
-            let mut tick = tokio::time::interval(LOOK);
-            loop {
-                let over = tokio::select! {
-                    _ = phases.wait_for(|p| p.ends > before || p.removed) => true,
-                    _ = tick.tick() => false,
-                    () = sender.closed() => return,
-                };
-                for chunk in reader.more() {
-                    if sender.send(Ok(chunk)).await.is_err() {
-                        return;
-                    }
-                }
-                if over {
-                    return;
-                }
-            }
+        let runs = self.find_container(&c.id).await?.is_some_and(|c| c.runs());
+        let asked = Asked { follow: asked.follow && runs, ..asked };
+        let attributes = if asked.details { origin(c, |o| o.attributes(config))? } else { BTreeMap::new() };
+        let shown = Shown { details: details(&attributes), asked, tty: c.tty(), out: BytesMut::new() };
+        let (sender, receiver) = mpsc::channel(8);
+        let end = End { phases, before };
+        if kind == LogKind::Journal {
+            let journal = Journal::open(&c.id, &shown.asked)?;
+            tokio::spawn(from_journal(journal, shown, sender, end));
+        } else {
+            let path = self.log_path(c, kind);
+            let notice = shown.asked.follow.then(|| self.notices.watch(&self.container_dir(&c.id)));
+            let notice = notice.transpose().map_err(|e| Error::wrap("failed to watch a log", e))?;
+            let source = (path, kind == LogKind::Local);
+            tokio::spawn(from_files(source, shown, sender, end, notice));
+        }
+        Ok(receiver)
+    }
+}
+
+fn origin<T>(c: &Container, f: impl FnOnce(&Origin<'_>) -> T) -> T {
+    let (labels, env) = (c.labels(), texts(&c.config["Env"]).unwrap_or_default());
+    f(&Origin {
+        id: &c.id,
+        name: &c.name,
+        image: &c.image,
+        image_id: &c.image_id,
+        labels: &labels,
+        env: &env,
+    })
+}
+
+/// The end that a followed log waits for.
+struct End {
+    phases: watch::Receiver<Phase>,
+    before: u64,
+}
+
+impl End {
+    async fn come(&mut self) {
+        let before = self.before;
+        // A container that is forgotten has ended too.
+        let _ = self.phases.wait_for(|p| p.ends > before || p.removed).await;
+    }
+}
+
+type Sender = mpsc::Sender<std::io::Result<Bytes>>;
+
+async fn from_files(
+    (path, local): (PathBuf, bool),
+    shown: Shown,
+    sender: Sender,
+    mut end: End,
+    mut notice: Option<notices::Notice>,
+) {
+    let (tail, until) = (shown.asked.tail, shown.asked.until);
+    let mut place = (shown, sender, None);
+    let deadline = moment_of(until);
+    let mut over = notice.is_none();
+    loop {
+        let path = path.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let (mut shown, sender, follower) = place;
+            let mut follower = follower.unwrap_or_else(|| Follower::new(&path, local, tail));
+            let more = pass_on(&mut shown, &sender, &mut follower);
+            (more, (shown, sender, Some(follower)))
         });
-        receiver
+        let Ok((more, back)) = read.await else { return };
+        place = back;
+        if over || !more {
+            return;
+        }
+        let Some(notice) = &mut notice else { return };
+        tokio::select! {
+            () = notice.changed() => {}
+            () = end.come() => over = true,
+            () = tokio::time::sleep_until(deadline) => over = true,
+            () = place.1.closed() => return,
+        }
     }
 }
 
-struct Reader {
-    path: PathBuf,
-    tty: bool,
-    asked: Asked,
-    file: Option<BufReader<File>>,
-    rest: Vec<u8>,
+/// Passes on what there is; whether more may come.
+fn pass_on(shown: &mut Shown, sender: &Sender, follower: &mut Follower) -> bool {
+    while let Some(record) = follower.read() {
+        if !shown.add(&record) {
+            let _ = sender.blocking_send(Ok(shown.piece()));
+            return false;
+        }
+        if shown.out.len() >= PIECE && sender.blocking_send(Ok(shown.piece())).is_err() {
+            return false;
+        }
+    }
+    shown.out.is_empty() || sender.blocking_send(Ok(shown.piece())).is_ok()
 }
 
-impl Reader {
-    /// All that is there.
-    fn past(&mut self) -> Vec<Bytes> {
-        let mut kept = VecDeque::new();
-        let mut keep = |chunk: Bytes| {
-            kept.push_back(chunk);
-            if self.asked.tail.is_some_and(|n| kept.len() > n) {
-                kept.pop_front();
-            }
+async fn from_journal(mut journal: Journal, mut shown: Shown, sender: Sender, mut end: End) {
+    let follow = shown.asked.follow;
+    loop {
+        let record = tokio::select! {
+            record = journal.read() => record,
+            () = end.come(), if follow => None,
+            () = sender.closed() => return,
         };
-        for old in older(&self.path) {
-            let Ok(file) = File::open(old) else { continue };
-            for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
-                if let Some(chunk) = render(&line, &self.asked, self.tty) {
-                    keep(chunk);
-                }
-            }
-        }
-        self.file = File::open(&self.path).ok().map(BufReader::new);
-        while let Some(line) = next(&mut self.file, &mut self.rest) {
-            if let Some(chunk) = render(&line, &self.asked, self.tty) {
-                keep(chunk);
-            }
-        }
-        kept.into()
-    }
-
-    /// What has been added; goes over to a new file where the old was rotated away.
-    fn more(&mut self) -> Vec<Bytes> {
-        let mut all = Vec::new();
-        loop {
-            while let Some(line) = next(&mut self.file, &mut self.rest) {
-                all.extend(render(&line, &self.asked, self.tty));
-            }
-            let old = self.file.as_ref().and_then(|f| f.get_ref().metadata().ok()).map(|m| m.ino());
-            let new = std::fs::metadata(&self.path).ok().map(|m| m.ino());
-            if new.is_none() || new == old {
-                return all;
-            }
-            // The last lines of the old file may have come between.
-            while let Some(line) = next(&mut self.file, &mut self.rest) {
-                all.extend(render(&line, &self.asked, self.tty));
-            }
-            self.rest.clear();
-            self.file = File::open(&self.path).ok().map(BufReader::new);
+        let Some(record) = record else { return };
+        let more = shown.add(&record);
+        if (!shown.out.is_empty() && sender.send(Ok(shown.piece())).await.is_err()) || !more {
+            return;
         }
     }
 }
 
-/// The next whole line; a part of one is kept in `rest`.
-fn next(file: &mut Option<BufReader<File>>, rest: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let read = file.as_mut()?.read_until(b'\n', rest).ok()?;
-    if read == 0 || rest.last() != Some(&b'\n') {
-        return None;
-    }
-    Some(std::mem::take(rest))
+/// A moment of the clock as one of the runtime; far away for 0.
+fn moment_of(at_ns: i64) -> tokio::time::Instant {
+    const FAR: std::time::Duration = std::time::Duration::from_secs(86_400 * 365);
+    let left = u64::try_from(at_ns.saturating_sub(crate::events::now_ns())).unwrap_or(0);
+    tokio::time::Instant::now()
+        + if at_ns == 0 { FAR } else { std::time::Duration::from_nanos(left).min(FAR) }
 }
 
-/// The rotated files, the oldest first.
-fn older(path: &Path) -> Vec<PathBuf> {
-    let numbered = |n: u32| PathBuf::from(format!("{}.{n}", path.display()));
-    let mut all: Vec<_> = (1..).map(numbered).take_while(|p| p.exists()).collect();
-    all.reverse();
-    all
+/// Records as a client sees them.
+struct Shown {
+    asked: Asked,
+    details: String,
+    tty: bool,
+    out: BytesMut,
 }
 
-fn render(line: &[u8], asked: &Asked, tty: bool) -> Option<Bytes> {
-    let line: Line = serde_json::from_slice(line).ok()?;
-    let number = match line.stream.as_str() {
-        "stderr" if asked.stderr => 2,
-        "stdout" if asked.stdout => 1,
-        _ => return None,
-    };
-    if asked.since > 0 || asked.until > 0 {
-        let at = line.time.parse::<jiff::Timestamp>().ok()?.as_nanosecond();
-        if at < i128::from(asked.since) || (asked.until > 0 && at > i128::from(asked.until)) {
-            return None;
+impl Shown {
+    /// Adds a record; whether later ones may be wanted.
+    fn add(&mut self, record: &Record) -> bool {
+        let asked = &self.asked;
+        if asked.until > 0 && record.at_ns > asked.until {
+            return false;
         }
+        let wanted = if record.stream == 2 { asked.stderr } else { asked.stdout };
+        if !wanted || record.at_ns < asked.since {
+            return true;
+        }
+        let mut head = String::new();
+        if asked.timestamps {
+            head = stamp(record.at_ns) + " ";
+        }
+        if asked.details {
+            head += &self.details;
+            head.push(' ');
+        }
+        if !self.tty {
+            self.out.put_slice(&[record.stream, 0, 0, 0]);
+            self.out.put_u32(u32::try_from(head.len() + record.text.len()).unwrap_or(u32::MAX));
+        }
+        self.out.put_slice(head.as_bytes());
+        self.out.put_slice(&record.text);
+        true
     }
-    let text = if asked.timestamps { format!("{} {}", line.time, line.log) } else { line.log };
-    if tty {
-        return Some(text.into());
+
+    fn piece(&mut self) -> Bytes {
+        self.out.split().freeze()
     }
-    let mut out = BytesMut::with_capacity(8 + text.len());
-    out.put_slice(&[number, 0, 0, 0]);
-    out.put_u32(u32::try_from(text.len()).ok()?);
-    out.put_slice(text.as_bytes());
-    Some(out.freeze())
 }
 
-/// Seconds with a fraction, or RFC 3339, as nanoseconds.
-pub fn moment(text: &str) -> i64 {
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(at.as_nanosecond()).unwrap_or(0);
-    }
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let nanos: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let seconds = seconds.parse::<i64>().unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos.parse().unwrap_or(0))
+/// RFC 3339 with all nine digits of the nanoseconds: times below each other line up.
+fn stamp(at_ns: i64) -> String {
+    let at = jiff::Timestamp::from_nanosecond(at_ns.into()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
+}
+
+/// Attributes as the reference shows them: `a=b,c=d`, escaped as in a URL's query.
+fn details(attributes: &BTreeMap<String, String>) -> String {
+    const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+    let escaped = |text: &str| utf8_percent_encode(text, &PLAIN).to_string().replace(' ', "+");
+    attributes.iter().map(|(k, v)| format!("{}={}", escaped(k), escaped(v))).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -205,19 +279,24 @@ mod tests {
 
     #[test]
     fn lines_are_framed_and_chosen() {
-        let asked = Asked {
-            stdout: true,
-            stderr: false,
-            since: 0,
-            until: 0,
-            timestamps: false,
-            tail: None,
-            follow: false,
+        let asked = Asked { stdout: true, ..Asked::default() };
+        let record = Record { stream: 1, at_ns: 1_500_000_000, text: b"hi\n".to_vec() };
+        let show = |asked: &Asked, tty| {
+            let mut shown = Shown { asked: asked.clone(), details: "a=b".into(), tty, out: BytesMut::new() };
+            (shown.add(&record), shown.piece())
         };
-        let line = br#"{"log":"hi\n","stream":"stdout","time":"2026-01-01T00:00:00.5Z"}"#;
-        assert_eq!(render(line, &asked, false).unwrap(), &b"\x01\0\0\0\0\0\0\x03hi\n"[..]);
-        assert_eq!(render(line, &asked, true).unwrap(), &b"hi\n"[..]);
-        assert!(render(line, &Asked { stdout: false, ..asked }, true).is_none());
-        assert_eq!(moment("1.5"), 1_500_000_000);
+        assert_eq!(show(&asked, false).1, &b"\x01\0\0\0\0\0\0\x03hi\n"[..]);
+        assert_eq!(show(&asked, true).1, &b"hi\n"[..]);
+        assert_eq!(show(&Asked { stdout: false, ..asked.clone() }, true), (true, Bytes::new()));
+        assert_eq!(show(&Asked { since: 1_600_000_000, ..asked.clone() }, true), (true, Bytes::new()));
+        assert_eq!(show(&Asked { until: 1_400_000_000, ..asked.clone() }, true), (false, Bytes::new()));
+        let all = Asked { timestamps: true, details: true, ..asked };
+        assert_eq!(show(&all, true).1, &b"1970-01-01T00:00:01.500000000Z a=b hi\n"[..]);
+    }
+
+    #[test]
+    fn details_are_escaped() {
+        let all = BTreeMap::from([("a".to_owned(), "b c".to_owned()), ("d".to_owned(), "e=/".to_owned())]);
+        assert_eq!(details(&all), "a=b+c,d=e%3D%2F");
     }
 }
