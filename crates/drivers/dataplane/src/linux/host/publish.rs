@@ -11,7 +11,7 @@ use pileus_base::{Error, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-use super::Host;
+use super::{Host, blocking, failed, nfnetlink::forget_flows};
 use crate::bridges::PublishedPort;
 
 /// Where ports that are chosen begin.
@@ -86,7 +86,7 @@ impl Host {
                 }
             }
         }
-        drop(former);
+        let before: Vec<PublishedPort> = former.into_iter().map(|h| h.port.clone()).collect();
         let ports: Vec<PublishedPort> = held.iter().map(|h| h.port.clone()).collect();
         {
             let mut known = self.known.lock();
@@ -101,14 +101,18 @@ impl Host {
             self.known.lock().ports.remove(container);
             return Err(e);
         }
+        // A flow that began before the port was published would go on past it.
+        forget(before.iter().chain(&ports).filter(|p| p.protocol == "udp").cloned().collect()).await;
         Ok(ports)
     }
 
     pub(super) async fn unpublish(&self, container: &str) -> Result<()> {
         let mut loaded = self.loaded.lock().await;
         self.held.lock().remove(container);
-        if self.known.lock().ports.remove(container).is_some() {
+        let gone = self.known.lock().ports.remove(container);
+        if let Some(ports) = gone {
             self.apply(&mut loaded).await?;
+            forget(ports.into_iter().filter(|p| p.protocol == "udp").collect()).await;
         }
         Ok(())
     }
@@ -160,6 +164,32 @@ impl Host {
             }
         }
         Err(Error::conflict(external("all ports are allocated")))
+    }
+}
+
+/// Ends the UDP flows of these ports: the kernel keeps each on its former way as long as packets come.
+async fn forget(ports: Vec<PublishedPort>) {
+    if ports.is_empty() {
+        return;
+    }
+    let done = blocking(move || {
+        for v6 in [false, true] {
+            let of: Vec<&PublishedPort> = ports.iter().filter(|p| p.host_ip.is_ipv6() == v6).collect();
+            if of.is_empty() {
+                continue;
+            }
+            let picked = |port: u16, answers: IpAddr| {
+                of.iter().any(|p| {
+                    let ours = answers == p.to || answers == p.host_ip || p.host_ip.is_unspecified();
+                    port == p.host_port && ours
+                })
+            };
+            forget_flows(v6, picked).map_err(failed("failed to end flows of a port"))?;
+        }
+        Ok(())
+    });
+    if let Err(e) = done.await {
+        tracing::debug!(error = e.chain(), "flows of a port go on");
     }
 }
 
