@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use pileus_base::Result;
-use pileus_host::{BoxFuture, BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug, PublishedPort};
+use pileus_host::{
+    BoxFuture, BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug,
+    PublishedPort,
+};
 
 use crate::Agent;
 
@@ -127,6 +130,9 @@ impl Bridges for Agent {
                 pileus_dataplane::Names { names: names.names.clone(), upstream: names.upstream.clone() };
             self.bridges.serve_names(container, &names).await
         })
+    }
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.bridges.forward_drops()
     }
     fn sandbox_path(&self, container: &str) -> PathBuf {
         self.bridges.sandbox_path(container)

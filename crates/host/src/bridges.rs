@@ -169,10 +169,30 @@ pub trait Bridges: Send + Sync + 'static {
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>>;
     /// The namespace's path of a container's sandbox.
     fn sandbox_path(&self, container: &str) -> PathBuf;
-    /// The host's resolvers, of its `resolv.conf`, loopback ones left out.
+    /// The host's resolvers, of its `resolv.conf`, loopback ones left out; where none is left, those that
+    /// its own resolver asks.
     fn host_resolvers(&self) -> (Vec<IpAddr>, Vec<String>) {
-        resolvers(Path::new("/etc/resolv.conf"))
+        let (servers, search) = resolvers(Path::new("/etc/resolv.conf"));
+        match servers.is_empty() {
+            true => (resolvers(Path::new("/run/systemd/resolve/resolv.conf")).0, search),
+            false => (servers, search),
+        }
     }
+    /// The host's resolvers on its loopback: a container's resolver asks them in the host's own namespace.
+    fn own_resolvers(&self) -> Vec<IpAddr> {
+        servers(Path::new("/etc/resolv.conf")).into_iter().filter(IpAddr::is_loopback).collect()
+    }
+    /// What other programs' rules would drop of packets that the host forwards: a line each.
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// All name servers of a `resolv.conf`.
+fn servers(path: &Path) -> Vec<IpAddr> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let named = text.lines().filter_map(|l| l.trim().strip_prefix("nameserver"));
+    named.filter_map(|n| n.trim().parse().ok()).collect()
 }
 
 /// Name servers (but those on loopback) and search domains of a `resolv.conf`.

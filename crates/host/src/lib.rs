@@ -28,7 +28,8 @@ use tokio::{
 };
 
 pub use bridges::{
-    BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug, PublishedPort, resolvers,
+    BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug, PublishedPort,
+    resolvers,
 };
 pub use containers::{
     ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogSpec, Rootfs, Wanted,

@@ -165,6 +165,10 @@ pub trait Bridges: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<PublishedPort>>>;
     /// Serves 127.0.0.11 in a container's namespace, or changes what it answers.
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>>;
+    /// What other programs' rules would drop of packets that the host forwards: a line each.
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// The namespace's path of a container's sandbox.
     fn sandbox_path(&self, container: &str) -> PathBuf;
 }

@@ -12,7 +12,8 @@ use std::{
 
 use pileus_base::InstanceId;
 use pileus_dataplane::{
-    BridgeSpec, Bridges, Dataplane, EndpointSpec, Gateway, MacvlanMode, Names, Plug, PublishedPort, linux::Linux,
+    BridgeSpec, Bridges, Dataplane, EndpointSpec, Gateway, MacvlanMode, Names, Plug, PublishedPort,
+    linux::Linux,
 };
 use tempfile::TempDir;
 

@@ -1,8 +1,14 @@
 //! A container's wire: one end in its namespace, the other on a bridge of the host, on a tenant's bridge
 //! (under the name of the port's tap, so that the port's rules hold), or a macvlan instead of both.
 
-use std::{fs::File, os::fd::AsFd, path::PathBuf};
+use std::{
+    fs::File,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsFd,
+    path::PathBuf,
+};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use pileus_base::{
     Error, Result,
     ids::{NetworkId, PortId},
@@ -167,12 +173,18 @@ fn configure(inside: &mut Netlink, spec: &EndpointSpec) -> Result<()> {
     inside.up(index, None).map_err(&failed)?;
     if let Plug::Ipvlan(_, IpvlanMode::L3 | IpvlanMode::L3s) = spec.plug {
         // The host's link routes: there is no gateway to find.
-        for v4 in [true, false] {
-            if spec.addresses.iter().any(|a| a.addr().is_ipv4() == v4) {
-                inside.device_route(index, v4).map_err(&failed)?;
+        let all = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        for any in all {
+            if spec.addresses.iter().any(|a| a.addr().is_ipv4() == any.addr().is_ipv4()) {
+                inside.device_route(index, any).map_err(&failed)?;
             }
         }
         return Ok(());
+    }
+    if matches!(spec.plug, Plug::Port(..)) && spec.addresses.iter().any(|a| a.addr().is_ipv4()) {
+        // A server learns of it by DHCP.
+        let metadata = Ipv4Addr::new(169, 254, 169, 254);
+        inside.device_route(index, IpAddr::from(metadata).into()).map_err(&failed)?;
     }
     for gateway in &spec.gateways {
         let onlink = !spec.addresses.iter().any(|a| a.contains(gateway));

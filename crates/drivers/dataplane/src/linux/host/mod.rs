@@ -8,7 +8,9 @@
 //! is being ensured again, never loads fewer than there were.
 
 mod bridge;
+mod datagrams;
 mod endpoint;
+mod foreign;
 mod names;
 mod netlink;
 mod nfnetlink;
@@ -170,6 +172,9 @@ impl Bridges for Linux {
     }
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.host.serve_names(container, names))
+    }
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(blocking(foreign::drops))
     }
     fn sandbox_path(&self, container: &str) -> PathBuf {
         self.host.sandbox(container)

@@ -49,6 +49,7 @@ pub const NESTED: u16 = 0x8000;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_F_NODAD: u8 = 2;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTNH_F_ONLINK: u32 = 4;
@@ -240,11 +241,14 @@ impl Netlink {
         self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
     }
 
-    /// Sends all that is for elsewhere out of a link, to no one in particular.
-    pub fn device_route(&mut self, index: u32, v4: bool) -> io::Result<()> {
-        let family = (if v4 { libc::AF_INET } else { libc::AF_INET6 }) as u8;
-        let scope = if v4 { RT_SCOPE_LINK } else { 0 };
-        let body = Body(vec![family, 0, 0, 0, 254, 4, scope, 1, 0, 0, 0, 0]).word(RTA_OIF, index);
+    /// Sends what is for a range straight out of a link, to no router.
+    pub fn device_route(&mut self, index: u32, to: IpNet) -> io::Result<()> {
+        let scope = if to.addr().is_ipv4() { RT_SCOPE_LINK } else { 0 };
+        let mut body = Body(vec![family(to.addr()), to.prefix_len(), 0, 0, 254, 4, scope, 1, 0, 0, 0, 0]);
+        if to.prefix_len() > 0 {
+            body = body.attr(RTA_DST, &octets(to.addr()));
+        }
+        let body = body.word(RTA_OIF, index);
         self.ask(RTM_NEWROUTE, CREATE | REPLACE, &body).map(drop)
     }
 

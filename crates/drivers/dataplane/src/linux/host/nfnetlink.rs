@@ -182,7 +182,9 @@ fn flow(body: &[u8], which: &impl Fn(u16, IpAddr) -> bool) -> Option<Vec<u8>> {
     };
     which(u16::from_be_bytes(port), answers).then(|| {
         let named = Body::default().attr(CTA_TUPLE_ORIG | NESTED, tuple);
-        find(body, CTA_ID).map_or_else(|| Body(named.0.clone()), |id| Body(named.0.clone()).attr(CTA_ID, id)).0
+        find(body, CTA_ID)
+            .map_or_else(|| Body(named.0.clone()), |id| Body(named.0.clone()).attr(CTA_ID, id))
+            .0
     })
 }
 

@@ -1,6 +1,6 @@
 //! Published ports: each is held by a socket of the daemon, so that no other program takes it, while the
 //! rules lead packets past that socket. An IPv4 socket never listens. An IPv6 one does: what comes from
-//! `::1`, or is for a container without IPv6, is carried over by the daemon.
+//! `::1`, or is for a container without IPv6, is carried over by the daemon (datagrams: `datagrams.rs`).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,7 +11,7 @@ use pileus_base::{Error, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-use super::{Host, blocking, failed, nfnetlink::forget_flows};
+use super::{Host, blocking, datagrams, failed, nfnetlink::forget_flows, rules};
 use crate::bridges::PublishedPort;
 
 /// Where ports that are chosen begin.
@@ -125,10 +125,15 @@ impl Host {
     fn taken(&self, container: &str, port: &PublishedPort, now: &[Held]) -> bool {
         let known = self.known.lock();
         let others = known.ports.iter().filter(|(c, _)| *c != container).flat_map(|(_, ports)| ports);
-        others.chain(now.iter().map(|h| &h.port)).any(|p| collide(p, port))
+        others.chain(now.iter().map(|h| &h.port)).any(|p| p.host_port != 0 && collide(p, port))
     }
 
     fn hold(&self, container: &str, port: &PublishedPort, now: &[Held]) -> Result<Held> {
+        if rules::routed(&self.known.lock(), port.to) {
+            // Reached at the container's own address: the host has no port for it.
+            let port = PublishedPort { host_port: 0, ..port.clone() };
+            return Ok(Held { port, _socket: None, proxy: None });
+        }
         if port.host_port != 0 {
             let at = SocketAddr::new(port.host_ip, port.host_port);
             if self.taken(container, port, now) {
@@ -202,16 +207,21 @@ fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
     let v6 = port.host_ip.is_ipv6();
     let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-    let carried = kind == SocketType::STREAM && (v6 || port.to.is_ipv6());
+    let carried = v6 || port.to.is_ipv6();
     if v6 {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    if carried {
+    if carried && kind == SocketType::STREAM {
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     bind(&socket, &SocketAddr::new(port.host_ip, port.host_port))?;
     if !carried {
         return Ok(Held { port: port.clone(), _socket: Some(socket), proxy: None });
+    }
+    if kind == SocketType::DGRAM {
+        let socket = tokio::net::UdpSocket::from_std(socket.into())?;
+        let task = tokio::spawn(datagrams::carry(socket, SocketAddr::new(port.to, port.port)));
+        return Ok(Held { port: port.clone(), _socket: None, proxy: Some(task.abort_handle()) });
     }
     listen(&socket, 128)?;
     let listener = TcpListener::from_std(socket.into())?;

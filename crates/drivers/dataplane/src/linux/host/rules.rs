@@ -141,9 +141,10 @@ fn spell(element: &Element) -> String {
 
 /// Whether a container's address is routed to, not translated.
 pub fn routed(known: &Known, to: IpAddr) -> bool {
-    known.bridges.values().any(|b| {
-        mode(b, to.is_ipv4()) == Gateway::Routed && b.gateways.iter().any(|g| g.contains(&to))
-    })
+    known
+        .bridges
+        .values()
+        .any(|b| mode(b, to.is_ipv4()) == Gateway::Routed && b.gateways.iter().any(|g| g.contains(&to)))
 }
 
 /// Ports of containers that are routed to, as elements of a script.
