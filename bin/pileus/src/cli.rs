@@ -101,6 +101,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// The container engine's own commands
+    Docker {
+        /// What to do
+        #[command(subcommand)]
+        command: DockerCommand,
+    },
     /// Write everything this cloud keeps into one file, while it runs
     #[command(
         after_help = "Examples:\n  pileus backup cloud.tar\n  pileus backup --without-disks - | ssh other 'cat > cloud.tar'"
@@ -173,6 +179,18 @@ pub struct SshArgs {
     /// The command; a login shell where none is given
     #[arg(last = true)]
     pub command: Vec<String>,
+}
+
+/// `pileus docker`
+#[derive(Subcommand)]
+pub enum DockerCommand {
+    /// Show a packet's path to a published port, and what would drop it
+    #[command(after_help = "Example:\n  pileus docker explain 8080\n  pileus docker explain 53/udp")]
+    Explain {
+        /// The host's port
+        #[arg(value_name = "PORT[/PROTOCOL]")]
+        port: String,
+    },
 }
 
 /// `pileus image`

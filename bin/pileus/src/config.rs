@@ -180,6 +180,20 @@ pub struct Docker {
     pub insecure_registries: Vec<String>,
     /// The host's address at which ports are published, where a container names none.
     pub publish_ip: std::net::IpAddr,
+    /// What networks' ranges are cut from, where none is asked for; empty for 172.30.0.0/15 in parts of /24.
+    pub default_address_pools: Vec<AddressPool>,
+    /// The default bridge's own address, with the length of the prefix: `172.17.0.1/16`.
+    pub bip: Option<ipnet::IpNet>,
+}
+
+/// One of `[docker] default_address_pools`: `{ base = "172.30.0.0/15", size = 24 }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressPool {
+    /// All of it.
+    pub base: ipnet::IpNet,
+    /// The length of each range's prefix.
+    pub size: u8,
 }
 
 impl Default for Docker {
@@ -192,6 +206,8 @@ impl Default for Docker {
             mirrors_authoritative: false,
             insecure_registries: Vec::new(),
             publish_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            default_address_pools: Vec::new(),
+            bip: None,
         }
     }
 }

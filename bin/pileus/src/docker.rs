@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use pileus_base::Scope;
-use pileus_docker::{Docker, Options};
+use pileus_docker::{Docker, Options, Pool};
 use pileus_host::ContainerHost;
 use pileus_identity::Project;
 use pileus_network::Networks;
@@ -33,8 +33,22 @@ pub async fn open(
         mirrors_authoritative: config.mirrors_authoritative,
         insecure_registries: config.insecure_registries.clone(),
         publish_ip: config.publish_ip,
+        address_pools: pools(config)?,
+        bip: config.bip,
     };
     Docker::open(store.clone(), host, networks.clone(), options).await.map_err(told)
+}
+
+/// The pools of networks' ranges.
+fn pools(config: &config::Docker) -> anyhow::Result<Vec<Pool>> {
+    let checked = |p: &config::AddressPool| {
+        let pool = Pool { base: p.base.trunc(), size: p.size };
+        let fits = p.size >= p.base.prefix_len() && p.size <= p.base.max_prefix_len().saturating_sub(2);
+        fits.then_some(pool).ok_or_else(|| {
+            anyhow!("[docker] default_address_pools: no range of /{} fits into {}", p.size, p.base)
+        })
+    };
+    config.default_address_pools.iter().map(checked).collect()
 }
 
 /// The engine's socket: for root, and for the group where the host has it.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use pileus_base::Result;
-use pileus_host::{BoxFuture, BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort};
+use pileus_host::{
+    BoxFuture, BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug,
+    PublishedPort,
+};
 
 use crate::Agent;
 
@@ -17,6 +20,34 @@ fn bridge(spec: &BridgeSpec) -> pileus_dataplane::BridgeSpec {
         icc: spec.icc,
         masquerade: spec.masquerade,
         mtu: spec.mtu,
+        gateway4: gateway(spec.gateway4),
+        gateway6: gateway(spec.gateway6),
+    }
+}
+
+fn gateway(mode: Gateway) -> pileus_dataplane::Gateway {
+    match mode {
+        Gateway::Nat => pileus_dataplane::Gateway::Nat,
+        Gateway::Unprotected => pileus_dataplane::Gateway::Unprotected,
+        Gateway::Routed => pileus_dataplane::Gateway::Routed,
+        Gateway::Isolated => pileus_dataplane::Gateway::Isolated,
+    }
+}
+
+fn macvlan(mode: MacvlanMode) -> pileus_dataplane::MacvlanMode {
+    match mode {
+        MacvlanMode::Private => pileus_dataplane::MacvlanMode::Private,
+        MacvlanMode::Vepa => pileus_dataplane::MacvlanMode::Vepa,
+        MacvlanMode::Bridge => pileus_dataplane::MacvlanMode::Bridge,
+        MacvlanMode::Passthru => pileus_dataplane::MacvlanMode::Passthru,
+    }
+}
+
+fn ipvlan(mode: IpvlanMode) -> pileus_dataplane::IpvlanMode {
+    match mode {
+        IpvlanMode::L2 => pileus_dataplane::IpvlanMode::L2,
+        IpvlanMode::L3 => pileus_dataplane::IpvlanMode::L3,
+        IpvlanMode::L3s => pileus_dataplane::IpvlanMode::L3s,
     }
 }
 
@@ -27,7 +58,8 @@ fn endpoint(spec: &EndpointSpec) -> pileus_dataplane::EndpointSpec {
         plug: match &spec.plug {
             Plug::Bridge(network) => pileus_dataplane::Plug::Bridge(network.clone()),
             Plug::Port(network, port) => pileus_dataplane::Plug::Port(*network, *port),
-            Plug::Macvlan(parent) => pileus_dataplane::Plug::Macvlan(parent.clone()),
+            Plug::Macvlan(parent, mode) => pileus_dataplane::Plug::Macvlan(parent.clone(), macvlan(*mode)),
+            Plug::Ipvlan(parent, mode) => pileus_dataplane::Plug::Ipvlan(parent.clone(), ipvlan(*mode)),
         },
         name: spec.name.clone(),
         mac: spec.mac.clone(),
@@ -98,6 +130,9 @@ impl Bridges for Agent {
                 pileus_dataplane::Names { names: names.names.clone(), upstream: names.upstream.clone() };
             self.bridges.serve_names(container, &names).await
         })
+    }
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.bridges.forward_drops()
     }
     fn sandbox_path(&self, container: &str) -> PathBuf {
         self.bridges.sandbox_path(container)

@@ -14,6 +14,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::BoxFuture;
 
+/// How what is elsewhere reaches a bridge's containers (`com.docker.network.bridge.gateway_mode_ipv4`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gateway {
+    /// By published ports only; what leaves bears the host's address.
+    #[default]
+    Nat,
+    /// As above, and directly too.
+    Unprotected,
+    /// Directly, at published ports only; addresses are kept.
+    Routed,
+    /// Not at all: the host has no address there.
+    Isolated,
+}
+
 /// A bridge on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeSpec {
@@ -31,6 +45,12 @@ pub struct BridgeSpec {
     pub masquerade: bool,
     /// In bytes.
     pub mtu: u32,
+    /// For IPv4.
+    #[serde(default)]
+    pub gateway4: Gateway,
+    /// For IPv6.
+    #[serde(default)]
+    pub gateway6: Gateway,
 }
 
 /// What a container is plugged into.
@@ -41,7 +61,35 @@ pub enum Plug {
     /// A port of a tenant's network, which must have been ensured.
     Port(NetworkId, PortId),
     /// A macvlan over this link of the host.
-    Macvlan(String),
+    Macvlan(String, MacvlanMode),
+    /// An ipvlan over this link of the host.
+    Ipvlan(String, IpvlanMode),
+}
+
+/// How macvlans of one link reach each other (`macvlan_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacvlanMode {
+    /// Not.
+    Private,
+    /// By the switch outside.
+    Vepa,
+    /// Directly.
+    #[default]
+    Bridge,
+    /// There is but one.
+    Passthru,
+}
+
+/// What an ipvlan hands on (`ipvlan_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpvlanMode {
+    /// Frames.
+    #[default]
+    L2,
+    /// Packets, routed by the host's link.
+    L3,
+    /// As above, through the host's rules.
+    L3s,
 }
 
 /// A container's place on a network.
@@ -121,10 +169,30 @@ pub trait Bridges: Send + Sync + 'static {
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>>;
     /// The namespace's path of a container's sandbox.
     fn sandbox_path(&self, container: &str) -> PathBuf;
-    /// The host's resolvers, of its `resolv.conf`, loopback ones left out.
+    /// The host's resolvers, of its `resolv.conf`, loopback ones left out; where none is left, those that
+    /// its own resolver asks.
     fn host_resolvers(&self) -> (Vec<IpAddr>, Vec<String>) {
-        resolvers(Path::new("/etc/resolv.conf"))
+        let (servers, search) = resolvers(Path::new("/etc/resolv.conf"));
+        match servers.is_empty() {
+            true => (resolvers(Path::new("/run/systemd/resolve/resolv.conf")).0, search),
+            false => (servers, search),
+        }
     }
+    /// The host's resolvers on its loopback: a container's resolver asks them in the host's own namespace.
+    fn own_resolvers(&self) -> Vec<IpAddr> {
+        servers(Path::new("/etc/resolv.conf")).into_iter().filter(IpAddr::is_loopback).collect()
+    }
+    /// What other programs' rules would drop of packets that the host forwards: a line each.
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// All name servers of a `resolv.conf`.
+fn servers(path: &Path) -> Vec<IpAddr> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let named = text.lines().filter_map(|l| l.trim().strip_prefix("nameserver"));
+    named.filter_map(|n| n.trim().parse().ok()).collect()
 }
 
 /// Name servers (but those on loopback) and search domains of a `resolv.conf`.

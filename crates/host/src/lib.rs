@@ -27,7 +27,10 @@ use tokio::{
     sync::broadcast,
 };
 
-pub use bridges::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort, resolvers};
+pub use bridges::{
+    BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug, PublishedPort,
+    resolvers,
+};
 pub use containers::{
     ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogKind, LogSpec, Rootfs, Wanted,
 };

@@ -12,6 +12,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::BoxFuture;
 
+/// How what is elsewhere reaches a bridge's containers (`com.docker.network.bridge.gateway_mode_ipv4`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gateway {
+    /// By published ports only; what leaves bears the host's address.
+    #[default]
+    Nat,
+    /// As above, and directly too.
+    Unprotected,
+    /// Directly, at published ports only; addresses are kept.
+    Routed,
+    /// Not at all: the host has no address there.
+    Isolated,
+}
+
 /// A bridge on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeSpec {
@@ -29,6 +43,12 @@ pub struct BridgeSpec {
     pub masquerade: bool,
     /// In bytes.
     pub mtu: u32,
+    /// For IPv4.
+    #[serde(default)]
+    pub gateway4: Gateway,
+    /// For IPv6.
+    #[serde(default)]
+    pub gateway6: Gateway,
 }
 
 /// What a container is plugged into.
@@ -39,7 +59,35 @@ pub enum Plug {
     /// A port of a tenant's network, which must have been ensured.
     Port(NetworkId, PortId),
     /// A macvlan over this link of the host.
-    Macvlan(String),
+    Macvlan(String, MacvlanMode),
+    /// An ipvlan over this link of the host.
+    Ipvlan(String, IpvlanMode),
+}
+
+/// How macvlans of one link reach each other (`macvlan_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacvlanMode {
+    /// Not.
+    Private,
+    /// By the switch outside.
+    Vepa,
+    /// Directly.
+    #[default]
+    Bridge,
+    /// There is but one.
+    Passthru,
+}
+
+/// What an ipvlan hands on (`ipvlan_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpvlanMode {
+    /// Frames.
+    #[default]
+    L2,
+    /// Packets, routed by the host's link.
+    L3,
+    /// As above, through the host's rules.
+    L3s,
 }
 
 /// A container's place on a network.
@@ -117,6 +165,10 @@ pub trait Bridges: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<PublishedPort>>>;
     /// Serves 127.0.0.11 in a container's namespace, or changes what it answers.
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>>;
+    /// What other programs' rules would drop of packets that the host forwards: a line each.
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// The namespace's path of a container's sandbox.
     fn sandbox_path(&self, container: &str) -> PathBuf;
 }

@@ -14,7 +14,9 @@ use pileus_base::{
 };
 use tokio::net::TcpStream;
 
-pub use bridges::{BridgeSpec, Bridges, EndpointSpec, Names, Plug, PublishedPort};
+pub use bridges::{
+    BridgeSpec, Bridges, EndpointSpec, Gateway, IpvlanMode, MacvlanMode, Names, Plug, PublishedPort,
+};
 pub use spec::{Mac, MetadataAnswer, MetadataQuery, NetworkSpec, PortSpec, SubnetSpec};
 
 /// A boxed future.

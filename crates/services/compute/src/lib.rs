@@ -15,6 +15,7 @@ pub mod api;
 mod jobs;
 mod metadata;
 pub mod model;
+mod neighbours;
 pub mod rules;
 mod store;
 mod tasks;

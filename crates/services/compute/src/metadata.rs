@@ -45,6 +45,9 @@ impl MetadataSource for Compute {
         Box::pin(async move {
             let found = self.caller(&query).await;
             let answer = match (found, query.method.as_str()) {
+                (Err(e), "GET" | "HEAD") if e.is_not_found() => {
+                    self.container_page(&query).await.and_then(|page| page.ok_or(e))
+                }
                 (Err(e), _) => Err(e),
                 (Ok(server), "GET" | "HEAD") => page(self, &server, &query.path),
                 (Ok(server), "POST") if is_password(&query.path) => {

@@ -26,6 +26,7 @@ use pileus_network::Networks as Neutron;
 use pileus_store::{Query, Store};
 
 pub use events::{Event, Events};
+pub use model::pools::Pool;
 pub use store::{Container, Image, Network, Volume};
 
 /// What the engine is opened with.
@@ -43,6 +44,10 @@ pub struct Options {
     pub insecure_registries: Vec<String>,
     /// Where ports are published by default.
     pub publish_ip: std::net::IpAddr,
+    /// What networks' ranges are cut from; empty for the defaults.
+    pub address_pools: Vec<Pool>,
+    /// The default bridge's own address, with the length of the prefix.
+    pub bip: Option<ipnet::IpNet>,
 }
 
 /// The engine.
@@ -78,6 +83,10 @@ impl Docker {
         neutron: Arc<Neutron>,
         options: Options,
     ) -> Result<Arc<Self>> {
+        let mut options = options;
+        if options.address_pools.is_empty() {
+            options.address_pools = Pool::defaults();
+        }
         let docker = Arc::new(Self {
             store,
             host,

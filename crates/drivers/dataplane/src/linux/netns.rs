@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -56,6 +56,34 @@ pub async fn create(path: PathBuf) -> Result<()> {
         mount_bind("/proc/thread-self/ns/net", &path).map_err(|e| failed(e.into()))
     })
     .await
+}
+
+/// Makes a namespace that nothing is pinned to yet, and does `prepare` inside.
+///
+/// # Errors
+/// 500 where the kernel refuses; those of `prepare`.
+pub async fn fresh(prepare: impl FnOnce() -> Result<()> + Send + 'static) -> Result<OwnedFd> {
+    on_thread(move || {
+        let failed = |e: std::io::Error| Error::wrap("failed to make a namespace", e);
+        // SAFETY: this thread was made for it, shares no file descriptor table trick, and ends after it.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.map_err(|e| failed(e.into()))?;
+        prepare()?;
+        File::open("/proc/thread-self/ns/net").map(OwnedFd::from).map_err(failed)
+    })
+    .await
+}
+
+/// Pins a namespace at `path`.
+///
+/// # Errors
+/// 500 where it can't be mounted.
+pub fn pin(namespace: &OwnedFd, path: &Path) -> Result<()> {
+    let failed = |e: std::io::Error| Error::wrap(format!("failed to pin `{}`", path.display()), e);
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    File::create(path).map_err(failed)?;
+    mount_bind(format!("/proc/self/fd/{}", namespace.as_raw_fd()), path).map_err(|e| failed(e.into()))
 }
 
 /// Removes the pin; the namespace goes with its last user.

@@ -21,6 +21,7 @@ pub fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
         .post("/networks/prune", SOCKET, change::prune)
         .get("/networks/{id}", SOCKET, inspect)
         .delete("/networks/{id}", SOCKET, change::remove)
+        .delete("/containers/{id}/{alias}", SOCKET, change::unlink)
         .post("/networks/{id}/connect", SOCKET, change::connect)
         .post("/networks/{id}/disconnect", SOCKET, change::disconnect)
 }
@@ -55,11 +56,11 @@ pub(super) fn view(n: &Network) -> Value {
         "Created": rfc3339(n.created_ns),
         "Scope": "local",
         "Driver": n.driver,
-        "EnableIPv4": true,
+        "EnableIPv4": n.ipv4,
         "EnableIPv6": n.ipv6,
         "IPAM": {
             "Driver": "default",
-            "Options": if crate::engine::networks::predefined(&n.name) { Value::Null } else { json!({}) },
+            "Options": n.ipam_options,
             "Config": if ranges.is_empty() && n.driver != "bridge" { Value::Null } else { json!(ranges) },
         },
         "Internal": n.internal,

@@ -5,7 +5,10 @@
 
 mod attach;
 mod bridge;
+mod explain;
 mod files;
+pub(crate) mod links;
+mod modes;
 mod names;
 mod ports;
 mod tenant;
@@ -19,6 +22,7 @@ use serde_json::Value;
 
 pub(crate) use attach::told;
 pub(crate) use bridge::{link, spec};
+pub(crate) use modes::check;
 pub(crate) use tenant::options;
 pub(crate) use wanted::place;
 
@@ -51,9 +55,19 @@ impl Docker {
                     ("com.docker.network.bridge.default_bridge".into(), "true".into()),
                     ("com.docker.network.bridge.enable_icc".into(), "true".into()),
                     ("com.docker.network.bridge.enable_ip_masquerade".into(), "true".into()),
+                    (
+                        "com.docker.network.bridge.host_binding_ipv4".into(),
+                        self.options.publish_ip.to_string(),
+                    ),
                     ("com.docker.network.bridge.name".into(), network.link.clone()),
                     ("com.docker.network.driver.mtu".into(), "1500".into()),
                 ]);
+                network.subnets.extend(self.options.bip.map(|own| Subnet {
+                    subnet: own.trunc(),
+                    ip_range: None,
+                    gateway: own.addr(),
+                    auxiliary: BTreeMap::new(),
+                }));
             }
             self.keep_network(network).await?;
         }
@@ -94,12 +108,14 @@ impl Docker {
             project: self.options.project.clone(),
             created_ns: now_ns(),
             driver: driver.to_owned(),
+            ipv4: true,
             ipv6: false,
             internal: false,
             attachable: false,
             subnets: Vec::new(),
             subnets_asked: false,
             options: BTreeMap::new(),
+            ipam_options: None,
             labels: BTreeMap::new(),
             tenant: None,
             addresses: BTreeMap::new(),
@@ -112,12 +128,13 @@ impl Docker {
     /// 409 for the name, 403 for ranges that overlap, 400 where the pools are used up.
     pub(crate) async fn keep_network(&self, network: Network) -> Result<Network> {
         let routed = if network.driver == "bridge" { self.host.routed().await? } else { Vec::new() };
+        let pools = self.options.address_pools.clone();
         let write = self.store.write(move |tx| {
             let mut network = network.clone();
             if let Some(other) = tx.first::<Network>(&Scope::All, Query::by("name", &network.name))? {
                 return Err(Error::conflict(format!("network with name {} already exists", other.name)));
             }
-            bridge::range(&mut network, &tx.list::<Network>(&Scope::All, &Query::all())?, &routed)?;
+            bridge::range(&mut network, &tx.list::<Network>(&Scope::All, &Query::all())?, &routed, &pools)?;
             tx.insert(&network)?;
             Ok(network)
         });
@@ -169,6 +186,7 @@ impl Docker {
             Err(e) if e.is_not_found() => return Ok(BTreeMap::new()),
             found => found?,
         };
+        self.check_links(host_config).await?;
         let mut places = BTreeMap::from([(main.name.clone(), wanted::place(&main, &Value::Null)?)]);
         let asked = networking["EndpointsConfig"].as_object();
         for (name, config) in asked.into_iter().flatten() {

@@ -34,6 +34,11 @@ impl Docker {
         // What is to be run was settled when the container was made.
         config["Entrypoint"] = Value::Null;
         config["Cmd"] = json!(c.args);
+        let linked = self.linked_env(c).await;
+        if !linked.is_empty() {
+            let own = config["Env"].as_array().cloned().unwrap_or_default();
+            config["Env"] = linked.into_iter().map(Value::from).chain(own).collect();
+        }
         spec::oci(&SpecInput {
             id: &c.id,
             config: &config,

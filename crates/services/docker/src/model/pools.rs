@@ -5,22 +5,57 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
-/// What the ranges of networks are cut from.
-pub const BASE: &str = "172.30.0.0/15";
+/// What the ranges of networks are cut from, where nothing else is configured.
+const BASE: &str = "172.30.0.0/15";
 /// The length of their prefix.
-pub const SIZE: u8 = 24;
+const SIZE: u8 = 24;
+
+/// A pool that ranges of networks are cut from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// All of it.
+    pub base: IpNet,
+    /// The length of each range's prefix.
+    pub size: u8,
+}
+
+impl Pool {
+    /// The pools where none are configured.
+    pub fn defaults() -> Vec<Self> {
+        BASE.parse().map(|base| vec![Self { base, size: SIZE }]).unwrap_or_default()
+    }
+
+    /// The first range of the pool that shares nothing with `taken`. What is taken is leapt over, however
+    /// large the pool is.
+    fn free(&self, taken: &[IpNet]) -> Option<IpNet> {
+        let mut at = IpNet::new(self.base.network(), self.size)
+            .ok()
+            .filter(|_| self.size >= self.base.prefix_len())?;
+        loop {
+            let Some(other) = taken.iter().find(|t| overlap(t, &at)) else { return Some(at) };
+            let last = other.broadcast().max(at.broadcast());
+            let next = match last {
+                IpAddr::V4(ip) => IpAddr::V4(u32::from(ip).checked_add(1)?.into()),
+                IpAddr::V6(ip) => IpAddr::V6(u128::from(ip).checked_add(1)?.into()),
+            };
+            at = IpNet::new(next, self.size).ok()?.trunc();
+            if !self.base.contains(&at.network()) {
+                return None;
+            }
+        }
+    }
+}
 
 /// Whether two ranges share addresses.
 pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 
-/// The first range that shares nothing with `taken`.
-pub fn free(taken: &[IpNet]) -> Option<IpNet> {
-    let base: Ipv4Net = BASE.parse().ok()?;
-    base.subnets(SIZE).ok()?.map(IpNet::V4).find(|n| !taken.iter().any(|t| overlap(n, t)))
+/// The first range of the pools of a family that shares nothing with `taken`.
+pub fn free(pools: &[Pool], v4: bool, taken: &[IpNet]) -> Option<IpNet> {
+    pools.iter().filter(|p| p.base.addr().is_ipv4() == v4).find_map(|p| p.free(taken))
 }
 
 /// The `n`th address of a range.
@@ -72,8 +107,18 @@ mod tests {
     #[test]
     fn ranges_avoid_what_is_taken() {
         let taken: Vec<IpNet> = vec!["172.30.0.0/24".parse().unwrap(), "172.30.1.128/25".parse().unwrap()];
-        assert_eq!(free(&taken).unwrap().to_string(), "172.30.2.0/24");
-        assert_eq!(free(&[BASE.parse().unwrap()]), None);
+        let pools = Pool::defaults();
+        assert_eq!(free(&pools, true, &taken).unwrap().to_string(), "172.30.2.0/24");
+        assert_eq!(free(&pools, true, &[BASE.parse().unwrap()]), None);
+        assert_eq!(free(&pools, false, &[]), None);
+        let more = Pool { base: "fd00:1::/48".parse().unwrap(), size: 64 };
+        let taken = ["fd00:1::/63".parse().unwrap()];
+        assert_eq!(free(&[pools[0], more], false, &taken).unwrap().to_string(), "fd00:1:0:2::/64");
+        assert_eq!(
+            free(&[Pool { size: 14, ..pools[0] }], true, &[]),
+            None,
+            "no range is larger than its pool"
+        );
     }
 
     #[test]

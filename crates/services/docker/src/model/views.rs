@@ -50,13 +50,17 @@ fn endpoint(c: &Container, e: &Endpoint, networks: &BTreeMap<String, Network>) -
     let aliases = &e.config["Aliases"];
     let mut names = vec![json!(c.name), json!(&c.id[..12.min(c.id.len())])];
     names.extend(aliases.as_array().into_iter().flatten().cloned());
+    names.extend(c.config["Hostname"].as_str().filter(|h| !h.is_empty()).map(|h| json!(h)));
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|n| seen.insert(n.to_string()));
     let user = !matches!(
         networks.get(&e.network_id).map(|n| n.name.as_str()),
         None | Some("bridge" | "host" | "none")
     );
     json!({
         "IPAMConfig": e.config["IPAMConfig"], "Links": e.config["Links"], "Aliases": aliases,
-        "MacAddress": e.mac, "DriverOpts": e.config["DriverOpts"], "GwPriority": 0,
+        "MacAddress": if e.mac.is_empty() { e.config["MacAddress"].as_str().unwrap_or("") } else { &e.mac },
+        "DriverOpts": e.config["DriverOpts"], "GwPriority": e.config["GwPriority"].as_i64().unwrap_or(0),
         "NetworkID": e.network_id, "EndpointID": e.id, "Gateway": gateway(true), "IPAddress": ip(e.ipv4),
         "IPPrefixLen": length(e.ipv4), "IPv6Gateway": gateway(false), "GlobalIPv6Address": ip(e.ipv6),
         "GlobalIPv6PrefixLen": length(e.ipv6), "DNSNames": if user { json!(names) } else { Value::Null },
@@ -69,13 +73,15 @@ fn endpoints(c: &Container, networks: &BTreeMap<String, Network>) -> Value {
 
 fn ports(c: &Container) -> Value {
     let mut all: Map<String, Value> = Map::new();
-    if c.runs() {
+    let mode = c.host_config["NetworkMode"].as_str().unwrap_or("");
+    if c.runs() && mode != "host" && mode != "none" && !mode.starts_with("container:") {
         for port in c.config["ExposedPorts"].as_object().into_iter().flatten() {
             all.insert(port.0.clone(), Value::Null);
         }
         for p in &c.published {
             let slot = all.entry(format!("{}/{}", p.port, p.protocol)).or_insert(Value::Null);
-            let binding = json!({"HostIp": p.host_ip.to_string(), "HostPort": p.host_port.to_string()});
+            let number = if p.host_port == 0 { String::new() } else { p.host_port.to_string() };
+            let binding = json!({"HostIp": p.host_ip.to_string(), "HostPort": number});
             match slot {
                 Value::Array(list) => list.push(binding),
                 other => *other = json!([binding]),
@@ -83,6 +89,20 @@ fn ports(c: &Container) -> Value {
         }
     }
     Value::Object(all)
+}
+
+/// Where a running container's namespace is to be entered.
+fn sandbox_key(c: &Container, dir: &str) -> String {
+    let mode = c.host_config["NetworkMode"].as_str().unwrap_or("");
+    if !c.runs() || mode.starts_with("container:") {
+        return String::new();
+    }
+    if mode == "host" {
+        return "/var/run/docker/netns/default".into();
+    }
+    // <state-dir>/containers/<id>: the namespaces are beside them.
+    let state = std::path::Path::new(dir).ancestors().nth(2).unwrap_or(std::path::Path::new("/"));
+    state.join("netns").join(format!("c-{}", &c.id[..12.min(c.id.len())])).display().to_string()
 }
 
 /// As `inspect` shows it.
@@ -112,7 +132,7 @@ pub fn inspect(
         }},
         "Mounts": c.mounts, "Config": c.config,
         "NetworkSettings": {
-            "Bridge": "", "SandboxID": sandbox, "SandboxKey": if c.runs() { format!("/var/run/docker/netns/{}", &c.id[..12.min(c.id.len())]) } else { String::new() },
+            "Bridge": "", "SandboxID": sandbox, "SandboxKey": sandbox_key(c, dir),
             "Ports": ports(c), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
             "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": of("EndpointID", json!("")),
             "Gateway": of("Gateway", json!("")), "GlobalIPv6Address": of("GlobalIPv6Address", json!("")),
@@ -121,6 +141,7 @@ pub fn inspect(
             "MacAddress": of("MacAddress", json!("")), "Networks": networks_view,
         },
     });
+    all["HostConfig"]["Links"] = crate::engine::networks::links::shown(c);
     if let Some((rw, root)) = size {
         all["SizeRw"] = json!(rw);
         all["SizeRootFs"] = json!(root);
@@ -131,7 +152,7 @@ pub fn inspect(
 /// As the list shows it.
 pub fn row(c: &Container, networks: &BTreeMap<String, Network>, size: Option<(u64, u64)>) -> Value {
     let mut listed: Vec<Value> = Vec::new();
-    for p in c.published.iter().filter(|_| c.runs()) {
+    for p in c.published.iter().filter(|p| c.runs() && p.host_port != 0) {
         listed.push(json!({"IP": p.host_ip.to_string(), "PrivatePort": p.port, "PublicPort": p.host_port, "Type": p.protocol}));
     }
     for (port, _) in c.config["ExposedPorts"].as_object().into_iter().flatten().filter(|_| c.runs()) {

@@ -23,6 +23,10 @@ pub struct Subnet {
     pub auxiliary: BTreeMap<String, IpAddr>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// A network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
@@ -36,6 +40,9 @@ pub struct Network {
     pub created_ns: i64,
     /// `bridge`, `host`, `null`, `macvlan`, `ipvlan`, `pileus`.
     pub driver: String,
+    /// Whether it has IPv4.
+    #[serde(default = "yes")]
+    pub ipv4: bool,
     /// Whether it has IPv6.
     pub ipv6: bool,
     /// Nothing leaves it.
@@ -48,6 +55,9 @@ pub struct Network {
     pub subnets_asked: bool,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
+    /// Options of the address pools, as they were asked for.
+    #[serde(default)]
+    pub ipam_options: Option<BTreeMap<String, String>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The link on the host, of a bridge.

@@ -1,8 +1,14 @@
 //! A container's wire: one end in its namespace, the other on a bridge of the host, on a tenant's bridge
 //! (under the name of the port's tap, so that the port's rules hold), or a macvlan instead of both.
 
-use std::{fs::File, os::fd::AsFd, path::PathBuf};
+use std::{
+    fs::File,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsFd,
+    path::PathBuf,
+};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use pileus_base::{
     Error, Result,
     ids::{NetworkId, PortId},
@@ -15,7 +21,7 @@ use super::{
 };
 use crate::{
     Mac,
-    bridges::{EndpointSpec, Plug},
+    bridges::{EndpointSpec, IpvlanMode, Plug},
 };
 
 /// Where the outer end goes.
@@ -53,7 +59,7 @@ impl Host {
                 on: self.instance.link('b', network.0),
                 isolated: false,
             },
-            Plug::Macvlan(parent) => {
+            Plug::Macvlan(parent, _) | Plug::Ipvlan(parent, _) => {
                 check_link(parent)?;
                 Outer { netns: None, name: own, on: parent.clone(), isolated: false }
             }
@@ -78,16 +84,25 @@ impl Host {
             let mut inside = Netlink::open().map_err(&failed)?;
             let netns = File::open(&path).map_err(&failed)?;
             let missing = |what: &str| Error::conflict(format!("the link {what} is not there"));
-            let macvlan = matches!(spec.plug, Plug::Macvlan(_));
+            let alone = matches!(spec.plug, Plug::Macvlan(..) | Plug::Ipvlan(..));
             let plugged = inside.index(&spec.name).map_err(&failed)?.is_some()
-                && (macvlan || outside.index(&outer.name).map_err(&failed)?.is_some());
+                && (alone || outside.index(&outer.name).map_err(&failed)?.is_some());
             if !plugged {
                 outside.remove(&outer.name).map_err(&failed)?;
                 let on = outside.index(&outer.on).map_err(&failed)?.ok_or_else(|| missing(&outer.on))?;
-                if macvlan {
+                if alone {
                     // Made under a name that is free on both sides.
                     let link = Inside { netns: netns.as_fd(), name: &outer.name, mac, mtu: spec.mtu };
-                    outside.macvlan(on, &link).map_err(&failed)?;
+                    match &spec.plug {
+                        Plug::Ipvlan(_, mode) => {
+                            let link = Inside { mac: None, ..link };
+                            outside.ipvlan(on, *mode, &link).map_err(|e| lacking("ipvlan", e))?;
+                        }
+                        Plug::Macvlan(_, mode) => {
+                            outside.macvlan(on, *mode, &link).map_err(|e| lacking("macvlan", e))?;
+                        }
+                        Plug::Bridge(_) | Plug::Port(..) => {}
+                    }
                     let index =
                         inside.index(&outer.name).map_err(&failed)?.ok_or_else(|| missing(&outer.name))?;
                     inside.rename(index, &spec.name).map_err(&failed)?;
@@ -97,7 +112,7 @@ impl Host {
                 }
             }
             configure(&mut inside, &spec)?;
-            if !macvlan {
+            if !alone {
                 let index =
                     outside.index(&outer.name).map_err(&failed)?.ok_or_else(|| missing(&outer.name))?;
                 if outer.netns.is_none() {
@@ -120,7 +135,7 @@ impl Host {
             }
         };
         match (&spec.plug, outer.netns) {
-            (Plug::Macvlan(_), _) => {
+            (Plug::Macvlan(..) | Plug::Ipvlan(..), _) => {
                 check_link(&spec.name)?;
                 let path = self.sandbox(&spec.container);
                 if netns::pinned(&path) { netns::run(path, remove(spec.name.clone())).await } else { Ok(()) }
@@ -130,6 +145,17 @@ impl Host {
             (_, None) => blocking(remove(outer.name)).await,
         }
     }
+}
+
+/// Why a link of a kind could not be made, in the reference's words.
+fn lacking(kind: &str, e: std::io::Error) -> Error {
+    let why = match e.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => "operation not supported".to_owned(),
+        Some(libc::EBUSY) => "device or resource busy".to_owned(),
+        Some(libc::EINVAL) => "invalid argument".to_owned(),
+        _ => e.to_string(),
+    };
+    Error::internal(format!("failed to create the {kind} port: {why}")).caused_by(e)
 }
 
 /// The inner end, in this thread's namespace: addresses, up, and the way out.
@@ -145,6 +171,21 @@ fn configure(inside: &mut Netlink, spec: &EndpointSpec) -> Result<()> {
         inside.address(index, *address).map_err(&failed)?;
     }
     inside.up(index, None).map_err(&failed)?;
+    if let Plug::Ipvlan(_, IpvlanMode::L3 | IpvlanMode::L3s) = spec.plug {
+        // The host's link routes: there is no gateway to find.
+        let all = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        for any in all {
+            if spec.addresses.iter().any(|a| a.addr().is_ipv4() == any.addr().is_ipv4()) {
+                inside.device_route(index, any).map_err(&failed)?;
+            }
+        }
+        return Ok(());
+    }
+    if matches!(spec.plug, Plug::Port(..)) && spec.addresses.iter().any(|a| a.addr().is_ipv4()) {
+        // A server learns of it by DHCP.
+        let metadata = Ipv4Addr::new(169, 254, 169, 254);
+        inside.device_route(index, IpAddr::from(metadata).into()).map_err(&failed)?;
+    }
     for gateway in &spec.gateways {
         let onlink = !spec.addresses.iter().any(|a| a.contains(gateway));
         inside.default_route(index, *gateway, onlink).map_err(&failed)?;

@@ -8,21 +8,26 @@
 //! is being ensured again, never loads fewer than there were.
 
 mod bridge;
+mod datagrams;
 mod endpoint;
+mod foreign;
 mod names;
 mod netlink;
+mod nfnetlink;
 mod publish;
 mod rules;
 mod sandbox;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use ipnet::IpNet;
+use nfnetlink::Element;
 use parking_lot::Mutex;
 use pileus_base::{Error, InstanceId, Result};
 
@@ -38,11 +43,14 @@ pub struct Host {
     instance: InstanceId,
     known: Mutex<rules::Known>,
     /// What was loaded last; the lock is held while rules or ports change.
-    loaded: tokio::sync::Mutex<Option<String>>,
+    loaded: tokio::sync::Mutex<Option<Loaded>>,
     held: Mutex<HashMap<String, Vec<publish::Held>>>,
     resolvers: Mutex<HashMap<String, names::Resolver>>,
     /// Held while a resolver is opened.
     serving: tokio::sync::Mutex<()>,
+    /// Namespaces for containers to come, and whether more are being made.
+    spare: Arc<Mutex<Vec<OwnedFd>>>,
+    refilling: Arc<AtomicBool>,
 }
 
 impl Host {
@@ -60,6 +68,8 @@ impl Host {
             held: Mutex::default(),
             resolvers: Mutex::default(),
             serving: tokio::sync::Mutex::default(),
+            spare: Arc::default(),
+            refilling: Arc::default(),
         };
         let mut standing = known;
         standing.bridges.retain(|_, b| bridge::exists(&b.link));
@@ -68,25 +78,48 @@ impl Host {
         host
     }
 
-    /// Loads the rules where they changed.
-    async fn apply(&self, loaded: &mut Option<String>) -> Result<()> {
+    /// Loads what changed of the rules: elements by themselves, the whole table where its chains changed, or
+    /// where somebody else took it away.
+    async fn apply(&self, loaded: &mut Option<Loaded>) -> Result<()> {
         let known = self.known.lock().clone();
-        let script = rules::text(&self.instance.cgroup(), &known);
-        if loaded.as_ref() == Some(&script) {
+        let table = self.instance.cgroup();
+        let wanted = Loaded { frame: rules::frame(&table, &known), elements: rules::elements(&known) };
+        if loaded.as_ref() == Some(&wanted) {
             return Ok(());
         }
+        // Whatever fails below, the next one loads all.
+        let former = loaded.take();
         let file = self.state_dir.join("bridges.json");
         let done = blocking(move || {
-            rules::load(&script)?;
+            load(&table, former.as_ref(), &wanted)?;
             let failed = |e: io::Error| Error::wrap(format!("failed to write `{}`", file.display()), e);
             let text = serde_json::to_vec(&known).map_err(|e| failed(e.into()))?;
             let fresh = file.with_extension("new");
             std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file)).map_err(failed)?;
-            Ok(script)
+            Ok(wanted)
         });
         *loaded = Some(done.await?);
         Ok(())
     }
+}
+
+/// Rules that have been loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Loaded {
+    frame: String,
+    elements: BTreeSet<Element>,
+}
+
+fn load(table: &str, former: Option<&Loaded>, wanted: &Loaded) -> Result<()> {
+    if let Some(former) = former.filter(|f| f.frame == wanted.frame) {
+        let gone: Vec<&Element> = former.elements.difference(&wanted.elements).collect();
+        let come: Vec<&Element> = wanted.elements.difference(&former.elements).collect();
+        match nfnetlink::change(table, &gone, &come) {
+            Ok(()) => return Ok(()),
+            Err(e) => tracing::debug!(error = %e, "published ports are loaded with all rules"),
+        }
+    }
+    rules::load(&rules::script(table, &wanted.frame, &wanted.elements))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -139,6 +172,9 @@ impl Bridges for Linux {
     }
     fn serve_names<'a>(&'a self, container: &'a str, names: &'a Names) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.host.serve_names(container, names))
+    }
+    fn forward_drops(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(blocking(foreign::drops))
     }
     fn sandbox_path(&self, container: &str) -> PathBuf {
         self.host.sandbox(container)

@@ -28,7 +28,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Host, Shared, failed, netns};
+use super::{Host, Shared, blocking, failed, netns};
 use crate::bridges::Names;
 
 /// How long a server asked may take.
@@ -167,11 +167,23 @@ impl Asker {
         reply(&question, code).to_vec().ok()
     }
 
+    /// Does `work` where a server is asked from: the container's namespace, but the host's for the host's own.
+    async fn at<T: Send + 'static>(
+        &self,
+        server: IpAddr,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match server.is_loopback() {
+            true => blocking(work).await,
+            false => netns::run(self.netns.clone(), work).await,
+        }
+    }
+
     /// Asks a server from inside the container's namespace.
     async fn ask(&self, server: IpAddr, question: &[u8], stream: bool) -> Option<Vec<u8>> {
         let failed = failed("failed to ask a name server");
         if stream {
-            let opened = netns::run(self.netns.clone(), move || {
+            let opened = self.at(server, move || {
                 let stream =
                     std::net::TcpStream::connect_timeout(&(server, 53).into(), PATIENCE).map_err(&failed)?;
                 stream.set_nonblocking(true).map_err(&failed)?;
@@ -181,7 +193,7 @@ impl Asker {
             write(&mut stream, question).await?;
             return read(&mut stream).await;
         }
-        let opened = netns::run(self.netns.clone(), move || {
+        let opened = self.at(server, move || {
             let local: SocketAddr =
                 if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
             let socket = std::net::UdpSocket::bind(local).map_err(&failed)?;

@@ -10,7 +10,10 @@ use std::{
 use ipnet::IpNet;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 
-use crate::Mac;
+use crate::{
+    Mac,
+    bridges::{IpvlanMode, MacvlanMode},
+};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -39,11 +42,14 @@ const BR_MCAST_SNOOPING: u16 = 23;
 const BRPORT_HAIRPIN: u16 = 4;
 const BRPORT_ISOLATED: u16 = 33;
 const MACVLAN_MODE: u16 = 1;
-const MACVLAN_MODE_BRIDGE: u32 = 4;
-const NESTED: u16 = 0x8000;
+const IPVLAN_MODE: u16 = 1;
+const RT_SCOPE_LINK: u8 = 253;
+/// An attribute of attributes.
+pub const NESTED: u16 = 0x8000;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_F_NODAD: u8 = 2;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTNH_F_ONLINK: u32 = 4;
@@ -51,7 +57,7 @@ const UP: u32 = 1;
 
 /// A message's body under construction.
 #[derive(Default)]
-struct Body(Vec<u8>);
+pub struct Body(pub Vec<u8>);
 
 impl Body {
     /// `struct ifinfomsg`.
@@ -62,7 +68,8 @@ impl Body {
         }
         Self(body)
     }
-    fn attr(mut self, kind: u16, value: &[u8]) -> Self {
+    /// An attribute.
+    pub fn attr(mut self, kind: u16, value: &[u8]) -> Self {
         let len = (value.len() + 4) as u16;
         self.0.extend(len.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
@@ -73,10 +80,12 @@ impl Body {
     fn word(self, kind: u16, value: u32) -> Self {
         self.attr(kind, &value.to_ne_bytes())
     }
-    fn text(self, kind: u16, value: &str) -> Self {
+    /// One of text, ended by a zero.
+    pub fn text(self, kind: u16, value: &str) -> Self {
         self.attr(kind, &[value.as_bytes(), &[0]].concat())
     }
-    fn nest(self, kind: u16, inner: Self) -> Self {
+    /// One of attributes.
+    pub fn nest(self, kind: u16, inner: Self) -> Self {
         self.attr(kind, &inner.0)
     }
     fn mac(self, mac: Option<Mac>) -> Self {
@@ -201,15 +210,46 @@ impl Netlink {
     }
 
     /// Makes a macvlan of `parent` in a namespace.
-    pub fn macvlan(&mut self, parent: u32, link: &Inside<'_>) -> io::Result<()> {
+    pub fn macvlan(&mut self, parent: u32, mode: MacvlanMode, link: &Inside<'_>) -> io::Result<()> {
+        let mode: u32 = match mode {
+            MacvlanMode::Private => 1,
+            MacvlanMode::Vepa => 2,
+            MacvlanMode::Bridge => 4,
+            MacvlanMode::Passthru => 8,
+        };
+        self.child(parent, "macvlan", Body::default().word(MACVLAN_MODE, mode), link)
+    }
+
+    /// Makes an ipvlan of `parent` in a namespace; its MAC is the parent's.
+    pub fn ipvlan(&mut self, parent: u32, mode: IpvlanMode, link: &Inside<'_>) -> io::Result<()> {
+        let mode: u16 = match mode {
+            IpvlanMode::L2 => 0,
+            IpvlanMode::L3 => 1,
+            IpvlanMode::L3s => 2,
+        };
+        self.child(parent, "ipvlan", Body::default().attr(IPVLAN_MODE, &mode.to_ne_bytes()), link)
+    }
+
+    fn child(&mut self, parent: u32, kind: &str, data: Body, link: &Inside<'_>) -> io::Result<()> {
         let body = Body::link(0, 0, 0, 0)
             .text(IFLA_IFNAME, link.name)
             .mac(link.mac)
             .word(IFLA_MTU, link.mtu)
             .word(IFLA_LINK, parent)
             .word(IFLA_NET_NS_FD, link.netns.as_raw_fd().cast_unsigned())
-            .info("macvlan", Body::default().word(MACVLAN_MODE, MACVLAN_MODE_BRIDGE));
+            .info(kind, data);
         self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
+    }
+
+    /// Sends what is for a range straight out of a link, to no router.
+    pub fn device_route(&mut self, index: u32, to: IpNet) -> io::Result<()> {
+        let scope = if to.addr().is_ipv4() { RT_SCOPE_LINK } else { 0 };
+        let mut body = Body(vec![family(to.addr()), to.prefix_len(), 0, 0, 254, 4, scope, 1, 0, 0, 0, 0]);
+        if to.prefix_len() > 0 {
+            body = body.attr(RTA_DST, &octets(to.addr()));
+        }
+        let body = body.word(RTA_OIF, index);
+        self.ask(RTM_NEWROUTE, CREATE | REPLACE, &body).map(drop)
     }
 
     /// Gives a link that is down another name.

@@ -1,6 +1,6 @@
 //! Published ports: each is held by a socket of the daemon, so that no other program takes it, while the
 //! rules lead packets past that socket. An IPv4 socket never listens. An IPv6 one does: what comes from
-//! `::1`, or is for a container without IPv6, is carried over by the daemon.
+//! `::1`, or is for a container without IPv6, is carried over by the daemon (datagrams: `datagrams.rs`).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,7 +11,7 @@ use pileus_base::{Error, Result};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-use super::Host;
+use super::{Host, blocking, datagrams, failed, nfnetlink::forget_flows, rules};
 use crate::bridges::PublishedPort;
 
 /// Where ports that are chosen begin.
@@ -86,7 +86,7 @@ impl Host {
                 }
             }
         }
-        drop(former);
+        let before: Vec<PublishedPort> = former.into_iter().map(|h| h.port.clone()).collect();
         let ports: Vec<PublishedPort> = held.iter().map(|h| h.port.clone()).collect();
         {
             let mut known = self.known.lock();
@@ -101,14 +101,18 @@ impl Host {
             self.known.lock().ports.remove(container);
             return Err(e);
         }
+        // A flow that began before the port was published would go on past it.
+        forget(before.iter().chain(&ports).filter(|p| p.protocol == "udp").cloned().collect()).await;
         Ok(ports)
     }
 
     pub(super) async fn unpublish(&self, container: &str) -> Result<()> {
         let mut loaded = self.loaded.lock().await;
         self.held.lock().remove(container);
-        if self.known.lock().ports.remove(container).is_some() {
+        let gone = self.known.lock().ports.remove(container);
+        if let Some(ports) = gone {
             self.apply(&mut loaded).await?;
+            forget(ports.into_iter().filter(|p| p.protocol == "udp").collect()).await;
         }
         Ok(())
     }
@@ -121,10 +125,15 @@ impl Host {
     fn taken(&self, container: &str, port: &PublishedPort, now: &[Held]) -> bool {
         let known = self.known.lock();
         let others = known.ports.iter().filter(|(c, _)| *c != container).flat_map(|(_, ports)| ports);
-        others.chain(now.iter().map(|h| &h.port)).any(|p| collide(p, port))
+        others.chain(now.iter().map(|h| &h.port)).any(|p| p.host_port != 0 && collide(p, port))
     }
 
     fn hold(&self, container: &str, port: &PublishedPort, now: &[Held]) -> Result<Held> {
+        if rules::routed(&self.known.lock(), port.to) {
+            // Reached at the container's own address: the host has no port for it.
+            let port = PublishedPort { host_port: 0, ..port.clone() };
+            return Ok(Held { port, _socket: None, proxy: None });
+        }
         if port.host_port != 0 {
             let at = SocketAddr::new(port.host_ip, port.host_port);
             if self.taken(container, port, now) {
@@ -163,6 +172,32 @@ impl Host {
     }
 }
 
+/// Ends the UDP flows of these ports: the kernel keeps each on its former way as long as packets come.
+async fn forget(ports: Vec<PublishedPort>) {
+    if ports.is_empty() {
+        return;
+    }
+    let done = blocking(move || {
+        for v6 in [false, true] {
+            let of: Vec<&PublishedPort> = ports.iter().filter(|p| p.host_ip.is_ipv6() == v6).collect();
+            if of.is_empty() {
+                continue;
+            }
+            let picked = |port: u16, answers: IpAddr| {
+                of.iter().any(|p| {
+                    let ours = answers == p.to || answers == p.host_ip || p.host_ip.is_unspecified();
+                    port == p.host_port && ours
+                })
+            };
+            forget_flows(v6, picked).map_err(failed("failed to end flows of a port"))?;
+        }
+        Ok(())
+    });
+    if let Err(e) = done.await {
+        tracing::debug!(error = e.chain(), "flows of a port go on");
+    }
+}
+
 fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
     let kind = match port.protocol.as_str() {
         "tcp" => SocketType::STREAM,
@@ -172,16 +207,21 @@ fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
     let v6 = port.host_ip.is_ipv6();
     let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-    let carried = kind == SocketType::STREAM && (v6 || port.to.is_ipv6());
+    let carried = v6 || port.to.is_ipv6();
     if v6 {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    if carried {
+    if carried && kind == SocketType::STREAM {
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     bind(&socket, &SocketAddr::new(port.host_ip, port.host_port))?;
     if !carried {
         return Ok(Held { port: port.clone(), _socket: Some(socket), proxy: None });
+    }
+    if kind == SocketType::DGRAM {
+        let socket = tokio::net::UdpSocket::from_std(socket.into())?;
+        let task = tokio::spawn(datagrams::carry(socket, SocketAddr::new(port.to, port.port)));
+        return Ok(Held { port: port.clone(), _socket: None, proxy: Some(task.abort_handle()) });
     }
     listen(&socket, 128)?;
     let listener = TcpListener::from_std(socket.into())?;

@@ -1,11 +1,13 @@
 //! A container's network namespace, pinned below the state directory beside those of tenants' networks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
 use pileus_base::{Error, Result};
 
 use super::{Host, failed, netlink::Netlink, netns};
 
+/// Namespaces made ahead: the kernel takes its time over one.
+const SPARE: usize = 4;
 /// What containers may do that hosts' users may not: low ports and `ping` need no privilege inside.
 const SYSCTLS: [(&str, &str); 2] =
     [("net/ipv4/ip_unprivileged_port_start", "0"), ("net/ipv4/ping_group_range", "0 2147483647")];
@@ -13,6 +15,21 @@ const SYSCTLS: [(&str, &str); 2] =
 fn check(container: &str) -> Result<()> {
     if container.len() < 12 || !container.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(Error::bad_request(format!("'{container}' is not a container's id")));
+    }
+    Ok(())
+}
+
+/// Inside a new namespace: `lo` up, and the sysctls.
+fn prepare() -> Result<()> {
+    let failed = failed("failed to make a container's namespace");
+    let mut netlink = Netlink::open().map_err(&failed)?;
+    if let Some(lo) = netlink.index("lo").map_err(&failed)? {
+        netlink.up(lo, None).map_err(&failed)?;
+    }
+    for (name, value) in SYSCTLS {
+        if let Err(e) = std::fs::write(format!("/proc/sys/{name}"), value) {
+            tracing::debug!(name, error = %e, "a sysctl was not set");
+        }
     }
     Ok(())
 }
@@ -38,21 +55,34 @@ impl Host {
         let failed = failed("failed to make a container's namespace");
         std::fs::create_dir_all(self.register()).map_err(&failed)?;
         std::fs::write(self.register().join(container), "").map_err(&failed)?;
-        netns::create(path.clone()).await?;
-        let made = netns::run(path.clone(), move || {
-            let mut netlink = Netlink::open().map_err(&failed)?;
-            if let Some(lo) = netlink.index("lo").map_err(&failed)? {
-                netlink.up(lo, None).map_err(&failed)?;
-            }
-            for (name, value) in SYSCTLS {
-                if let Err(e) = std::fs::write(format!("/proc/sys/{name}"), value) {
-                    tracing::debug!(name, error = %e, "a sysctl was not set");
+        let ready = self.spare.lock().pop();
+        let namespace = match ready {
+            Some(namespace) => namespace,
+            None => netns::fresh(prepare).await?,
+        };
+        netns::pin(&namespace, &path)?;
+        self.refill();
+        Ok(path)
+    }
+
+    /// Makes namespaces for the next containers, one after the other.
+    fn refill(&self) {
+        let (spare, busy) = (self.spare.clone(), self.refilling.clone());
+        if busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tokio::spawn(async move {
+            while spare.lock().len() < SPARE {
+                match netns::fresh(prepare).await {
+                    Ok(namespace) => spare.lock().push(namespace),
+                    Err(e) => {
+                        tracing::debug!(error = e.chain(), "no namespace was made ahead");
+                        break;
+                    }
                 }
             }
-            Ok(())
+            busy.store(false, Ordering::Release);
         });
-        made.await?;
-        Ok(path)
     }
 
     pub(super) async fn remove_sandbox(&self, container: &str) -> Result<()> {

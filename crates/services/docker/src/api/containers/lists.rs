@@ -54,15 +54,21 @@ pub async fn list(call: Call) -> Result<Reply> {
     }
     let (networks, sized) = (docker.network_map().await?, call.flag("size"));
     let mut rows = Vec::new();
-    for c in docker.containers().await? {
+    let containers = docker.containers().await?;
+    for c in &containers {
         let shown = all || c.runs() || c.state.status == Status::Restarting;
         let between = c.created_ns > bounds.0 && c.created_ns < bounds.1;
         let image = filters.of("ancestor").is_empty() || images.contains(&c.image_id);
-        if !(shown && between && image && passes(&c, &filters)) {
+        if !(shown && between && image && passes(c, &filters)) {
             continue;
         }
-        let size = if sized { Some(docker.sizes(&c).await?) } else { None };
-        rows.push(views::row(&c, &networks, size));
+        let size = if sized { Some(docker.sizes(c).await?) } else { None };
+        let mut row = views::row(c, &networks, size);
+        let linked = crate::engine::networks::links::names(c, containers.iter());
+        if let Some(names) = row["Names"].as_array_mut() {
+            names.extend(linked.into_iter().map(Value::from));
+        }
+        rows.push(row);
         if limit > 0 && rows.len() >= limit {
             break;
         }

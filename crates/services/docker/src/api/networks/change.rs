@@ -166,6 +166,16 @@ pub async fn remove(call: Call) -> Result<Reply> {
     Ok(Reply::no_content())
 }
 
+/// `DELETE /containers/web/db?link=1`: the link by which `web` knows `db`.
+pub async fn unlink(call: Call) -> Result<Reply> {
+    let (owner, alias) = (call.param("id"), call.param("alias"));
+    if !call.flag("link") {
+        return Err(Container::not_found(&format!("{owner}/{alias}")));
+    }
+    call.state.unlink(owner, alias).await?;
+    Ok(Reply::no_content())
+}
+
 pub async fn prune(call: Call) -> Result<Reply> {
     let docker = &call.state;
     let filters = call.filters()?;

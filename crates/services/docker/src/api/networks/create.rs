@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 
 use super::Call;
 use crate::{
-    engine::networks::{options, predefined, spec, told},
+    engine::networks::{check, options, predefined, spec, told},
     model::pools,
     store::Subnet,
 };
+
+/// What an engine outside a swarm says.
+const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
 
 /// A range asked for.
 fn range(config: &Value) -> Result<Option<Subnet>> {
@@ -84,16 +87,13 @@ pub async fn create(mut call: Call) -> Result<Reply> {
         driver => driver,
     };
     match driver {
-        "bridge" | "macvlan" | "pileus" => {}
+        "bridge" | "macvlan" | "ipvlan" | "pileus" => {}
         "host" | "null" => {
             return Err(Error::forbidden(format!("only one instance of \"{driver}\" network is allowed")));
         }
         "overlay" => {
-            return Err(Error::unavailable(
-                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
-            ));
+            return Err(Error::unavailable(SWARM));
         }
-        "ipvlan" => return Err(Error::not_implemented("driver ipvlan is not supported")),
         other => {
             return Err(Error::not_found(format!(
                 "could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found"
@@ -107,43 +107,34 @@ pub async fn create(mut call: Call) -> Result<Reply> {
             ipam["Driver"].as_str().unwrap_or("")
         )));
     }
-    for flag in ["ConfigOnly", "Ingress"] {
-        if body[flag] == Value::Bool(true) {
-            return Err(Error::not_implemented(format!("networks with {flag} are not supported")));
-        }
+    if body["Scope"] == "swarm" || body["Ingress"] == Value::Bool(true) {
+        return Err(Error::unavailable(SWARM));
+    }
+    if body["ConfigOnly"] == Value::Bool(true) {
+        return Err(Error::not_implemented("networks with ConfigOnly are not supported"));
     }
     let on = |name: &str| body[name] == Value::Bool(true);
     let mut network = docker.blank(name, driver);
     network.internal = on("Internal");
     network.attachable = on("Attachable");
     network.ipv6 = on("EnableIPv6");
+    network.ipv4 = body["EnableIPv4"] != Value::Bool(false);
+    network.ipam_options = ipam["Options"].is_object().then(|| options(&ipam["Options"]));
     network.options = options(&body["Options"]);
     network.labels = options(&body["Labels"]);
     for config in ipam["Config"].as_array().into_iter().flatten() {
         network.subnets.extend(range(config)?);
     }
     network.subnets_asked = !network.subnets.is_empty();
-    if let Some(link) = network.options.get("com.docker.network.bridge.name").filter(|_| driver == "bridge") {
-        let fits = !link.is_empty()
-            && link.len() < 16
-            && link != "docker0"
-            && link.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if !fits {
-            return Err(Error::bad_request(format!("invalid bridge name: {link}")));
-        }
-        if docker.networks().await?.iter().any(|n| n.link == *link) {
-            return Err(Error::forbidden(format!(
-                "cannot create network {name}: conflicts with network: networks have same bridge name"
-            )));
-        }
-        if std::path::Path::new("/sys/class/net").join(link).exists() {
-            return Err(Error::forbidden(format!("a link of the name {link} exists already")));
-        }
-        network.link = link.clone();
+    if !network.ipv4 && !network.ipv6 {
+        return Err(Error::bad_request("IPv4 or IPv6 must be enabled"));
     }
-    if driver == "macvlan" && !network.options.contains_key("parent") {
-        return Err(Error::bad_request("driver macvlan needs the option parent"));
+    if !network.ipv6 && network.subnets.iter().any(|s| s.subnet.addr().is_ipv6()) {
+        // Clients before 1.47 ask for a range alone.
+        network.ipv6 = driver != "pileus";
     }
+    let others = docker.networks().await?;
+    check(&mut network, &others.iter().map(|n| &n.value).collect::<Vec<_>>())?;
     if driver == "pileus" {
         docker.stand_for(&mut network).await?;
     }

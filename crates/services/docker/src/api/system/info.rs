@@ -47,7 +47,7 @@ pub async fn info(call: Call) -> Result<Reply> {
         "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]],
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["bridge", "host", "macvlan", "null", "pileus"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null", "pileus"],
             "Authorization": null,
             "Log": crate::model::logging::drivers(),
         },
@@ -110,7 +110,7 @@ pub async fn info(call: Call) -> Result<Reply> {
         "InitCommit": {"ID": ""},
         "SecurityOptions": if v2 { json!(["name=seccomp,profile=builtin", "name=cgroupns"]) } else { json!(["name=seccomp,profile=builtin"]) },
         "ProductLicense": "",
-        "DefaultAddressPools": [{"Base": crate::model::pools::BASE, "Size": crate::model::pools::SIZE}],
+        "DefaultAddressPools": docker.options.address_pools.iter().map(|p| json!({"Base": p.base, "Size": p.size})).collect::<Vec<_>>(),
         "CDISpecDirs": [],
         "Warnings": null,
     });

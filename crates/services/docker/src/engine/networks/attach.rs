@@ -7,7 +7,7 @@ use pileus_base::{Error, Result, Scope};
 use pileus_host::{EndpointSpec, Plug};
 use pileus_store::Tx;
 
-use super::{bridge, wanted};
+use super::{bridge, modes, wanted};
 use crate::{Container, Docker, Network, model::pools, new_id, store::Endpoint};
 
 /// Takes addresses for an endpoint.
@@ -99,7 +99,11 @@ impl Docker {
                 };
             }
             let free = |n: &usize| !container.endpoints.values().any(|e| e.interface == format!("eth{n}"));
-            place.interface = format!("eth{}", (0..).find(free).unwrap_or_default());
+            let asked = place.config["DriverOpts"]["com.docker.network.endpoint.ifname"].as_str();
+            place.interface = match asked.filter(|n| !n.is_empty()) {
+                Some(name) => name.to_owned(),
+                None => format!("eth{}", (0..).find(free).unwrap_or_default()),
+            };
         } else if let Some(port) = place.port {
             self.neutron.ensure_port(port).await?;
         }
@@ -112,11 +116,12 @@ impl Docker {
         Ok(())
     }
 
-    /// The network that leads out of a container: of its first link on one that isn't internal.
+    /// The network that leads out of a container: one that isn't internal, by `GwPriority`, then by name.
     pub(crate) async fn leads_out(&self, container: &Container) -> Result<Option<String>> {
         let mut places: Vec<_> =
             container.endpoints.iter().filter(|(_, e)| !e.interface.is_empty()).collect();
-        places.sort_by_key(|(_, e)| e.interface.clone());
+        // The highest priority, then the first by name, as the reference has it.
+        places.sort_by_key(|(name, e)| (-e.config["GwPriority"].as_i64().unwrap_or(0), (*name).clone()));
         for (name, place) in places {
             if !self.network(&place.network_id).await?.internal {
                 return Ok(Some(name.clone()));
@@ -135,7 +140,7 @@ impl Docker {
     ) -> Result<EndpointSpec> {
         let plug = match (&*network.driver, place.port, network.tenant) {
             ("pileus", Some(port), Some(tenant)) => Plug::Port(tenant, port),
-            ("macvlan", ..) => Plug::Macvlan(network.options.get("parent").cloned().unwrap_or_default()),
+            ("macvlan" | "ipvlan", ..) => modes::plug(network)?,
             ("bridge", ..) => Plug::Bridge(network.id.clone()),
             (driver, ..) => {
                 return Err(Error::not_implemented(format!("driver {driver} can't be plugged in")));
@@ -146,7 +151,7 @@ impl Docker {
             .subnets
             .iter()
             .filter(|s| leads && !network.internal && addresses.iter().any(|a| s.subnet.contains(&a.addr())))
-            .filter(|s| !s.gateway.is_unspecified())
+            .filter(|s| !s.gateway.is_unspecified() && network.driver != "null")
             .map(|s| s.gateway)
             .collect();
         Ok(EndpointSpec {

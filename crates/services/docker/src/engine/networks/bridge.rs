@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 use pileus_base::{Error, Result};
-use pileus_host::BridgeSpec;
+use pileus_host::{BridgeSpec, Gateway};
 use pileus_store::Stored;
 
-use super::gateways;
+use super::{gateways, modes};
 use crate::{
     Network,
-    model::pools::{self, overlap},
+    model::pools::{self, Pool, overlap},
     store::Subnet,
 };
 
@@ -22,15 +22,24 @@ pub(crate) fn spec(network: &Network) -> Option<BridgeSpec> {
     if network.driver != "bridge" {
         return None;
     }
-    let on = |key: &str| network.options.get(key).is_none_or(|v| v != "false" && v != "0");
+    let on = |key: &str| {
+        let value = network.options.get(key).map_or("true", String::as_str);
+        !matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
+    };
+    let gateway = |family| modes::gateway(&network.options, family).unwrap_or_default();
+    let (gateway4, gateway6) = (gateway(4), gateway(6));
+    let mut gateways = gateways(&network.subnets);
+    gateways.retain(|g| (if g.addr().is_ipv4() { gateway4 } else { gateway6 }) != Gateway::Isolated);
     Some(BridgeSpec {
         network: network.id.clone(),
         link: network.link.clone(),
-        gateways: gateways(&network.subnets),
+        gateways,
         internal: network.internal,
         icc: on("com.docker.network.bridge.enable_icc"),
         masquerade: on("com.docker.network.bridge.enable_ip_masquerade"),
         mtu: mtu(network),
+        gateway4,
+        gateway6,
     })
 }
 
@@ -43,7 +52,12 @@ pub(crate) fn mtu(network: &Network) -> u32 {
 ///
 /// # Errors
 /// 403 for ranges that overlap; 400 where the pools are used up.
-pub(super) fn range(network: &mut Network, others: &[Stored<Network>], routed: &[IpNet]) -> Result<()> {
+pub(super) fn range(
+    network: &mut Network,
+    others: &[Stored<Network>],
+    routed: &[IpNet],
+    from: &[Pool],
+) -> Result<()> {
     if !matches!(&*network.driver, "bridge" | "macvlan" | "ipvlan") {
         return Ok(());
     }
@@ -56,15 +70,14 @@ pub(super) fn range(network: &mut Network, others: &[Stored<Network>], routed: &
     if network.subnets.iter().any(|s| clash(&s.subnet)) {
         return Err(Error::forbidden("Pool overlaps with other one on this address space"));
     }
-    if !network.subnets.iter().any(|s| s.subnet.addr().is_ipv4()) {
-        let taken: Vec<IpNet> =
-            used.iter().chain(routed.iter().filter(|r| r.prefix_len() > 0)).copied().collect();
+    let taken: Vec<IpNet> = used.iter().chain(routed).copied().collect();
+    if network.ipv4 && !network.subnets.iter().any(|s| s.subnet.addr().is_ipv4()) {
         let none = || {
             Error::bad_request(
                 "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
             )
         };
-        let subnet = pools::free(&taken).ok_or_else(none)?;
+        let subnet = pools::free(from, true, &taken).ok_or_else(none)?;
         let gateway = pools::nth(&subnet, 1).ok_or_else(none)?;
         network.subnets.insert(
             0,
@@ -72,10 +85,11 @@ pub(super) fn range(network: &mut Network, others: &[Stored<Network>], routed: &
         );
     }
     if network.ipv6 && !network.subnets.iter().any(|s| s.subnet.addr().is_ipv6()) {
-        // A unique local range of the network's own.
+        // Of the pools, or else a unique local range of the network's own.
         let part = |a: usize| u16::from_str_radix(network.id.get(a..a + 4).unwrap_or("0"), 16).unwrap_or(0);
         let base = std::net::Ipv6Addr::new(0xfd00 | (part(0) & 0xff), part(4), part(8), part(12), 0, 0, 0, 0);
-        let subnet = IpNet::new(base.into(), 64).map_err(|e| Error::wrap("failed to make a range", e))?;
+        let own = IpNet::new(base.into(), 64).map_err(|e| Error::wrap("failed to make a range", e))?;
+        let subnet = pools::free(from, false, &taken).unwrap_or(own);
         let gateway = pools::nth(&subnet, 1).unwrap_or(subnet.addr());
         network.subnets.push(Subnet {
             subnet,

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
 
 use pileus_base::{Error, Result};
 
-use super::{mode, names::served, wanted::texts};
+use super::{links, mode, names::served, wanted::texts};
 use crate::{Container, Docker};
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
@@ -73,9 +73,8 @@ impl Docker {
         }
         if mode(&container.host_config) == "bridge" {
             let live = self.live.lock().await;
-            for link in texts(&container.host_config["Links"]) {
-                let (name, alias) = link.split_once(':').unwrap_or((&link, &link));
-                let (name, alias) = (name.trim_start_matches('/'), alias.rsplit('/').next().unwrap_or(alias));
+            for link in links::links(&container.host_config) {
+                let (name, alias) = (link.to.as_str(), link.alias.as_str());
                 let other = live.values().find(|c| c.name == name || c.id.starts_with(name));
                 let Some(ip) = other.and_then(|o| o.endpoints.get("bridge")?.ipv4.map(|n| (n.addr(), o)))
                 else {

@@ -27,6 +27,8 @@ fn own(container: &Container, network: &str) -> BTreeSet<String> {
 /// What the resolver of `container` answers.
 fn names(container: &Container, live: &BTreeMap<String, Container>) -> Vec<(String, Vec<IpAddr>)> {
     let mut out: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    // An address is asked back to the first name that has it.
+    let mut first: Vec<(String, Vec<IpAddr>)> = Vec::new();
     for (network, place) in &container.endpoints {
         if place.interface.is_empty() || super::predefined(network) {
             continue;
@@ -39,6 +41,7 @@ fn names(container: &Container, live: &BTreeMap<String, Container>) -> Vec<(Stri
             };
             let addresses: Vec<IpAddr> =
                 there.ipv4.iter().chain(&there.ipv6).map(ipnet::IpNet::addr).collect();
+            first.push((format!("{}.{network}", other.name).to_lowercase(), addresses.clone()));
             let linked = links.iter().filter_map(|l| {
                 let (name, alias) = l.split_once(':').unwrap_or((l, l));
                 (name == other.name || other.id.starts_with(name)).then(|| alias.to_owned())
@@ -53,7 +56,11 @@ fn names(container: &Container, live: &BTreeMap<String, Container>) -> Vec<(Stri
             }
         }
     }
-    out.into_iter().collect()
+    for (name, _) in &first {
+        out.remove(name);
+    }
+    first.extend(out);
+    first
 }
 
 /// Whether a container is on a network whose names are served.
@@ -78,6 +85,23 @@ impl Docker {
         }
     }
 
+    /// Whom a container's resolver asks, where nobody else was named: on a tenant's network the servers'
+    /// own name server, which knows them, and then the host's.
+    async fn upstream(&self, container: &Container) -> Result<Vec<IpAddr>> {
+        let mut all = Vec::new();
+        for place in container.endpoints.values().filter(|e| e.port.is_some()) {
+            let network = self.network(&place.network_id).await?;
+            all.extend(self.name_server(&network).await?);
+        }
+        if all.is_empty() {
+            all = self.host.host_resolvers().0;
+            if all.is_empty() && self.leads_out(container).await?.is_some() {
+                all = self.host.own_resolvers();
+            }
+        }
+        Ok(all)
+    }
+
     /// Tells everybody who shares a network with `changed`, as it is or was.
     async fn tell_names(
         &self,
@@ -93,7 +117,7 @@ impl Docker {
             }
             let upstream: Vec<IpAddr> =
                 texts(&other.host_config["Dns"]).iter().filter_map(|d| d.parse().ok()).collect();
-            let upstream = if upstream.is_empty() { self.host.host_resolvers().0 } else { upstream };
+            let upstream = if upstream.is_empty() { self.upstream(other).await? } else { upstream };
             let answer = Names { names: names(other, live), upstream };
             match self.host.serve_names(&other.id, &answer).await {
                 // Another one's trouble isn't this one's.

@@ -1,11 +1,16 @@
 //! Ports published: of `HostConfig.PortBindings`, and of all that are exposed where asked.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
 
 use pileus_base::{Error, Kind, Result};
 use pileus_host::PublishedPort;
 use serde_json::Value;
 
+use super::modes;
 use crate::{Container, Docker};
 
 /// A port to publish, at one of a range of the host's.
@@ -35,21 +40,23 @@ fn range(text: &str) -> Result<(u16, u16)> {
     if first > last { Err(bad()) } else { Ok((first, last)) }
 }
 
-fn asked(container: &Container, default: IpAddr, to: &[IpAddr]) -> Result<Vec<Asked>> {
+/// The ports a container asks for. One without an address is published at each of `default`.
+fn asked(container: &Container, default: &[IpAddr], to: &[IpAddr]) -> Result<Vec<Asked>> {
     let mut out = Vec::new();
     let bindings = &container.host_config["PortBindings"];
-    let one = |text: &str, ip: &str, host: &str| -> Result<Option<Asked>> {
+    let one = |text: &str, ip: &str, host: &str| -> Result<Vec<Asked>> {
         let (port, protocol) = read(text)?;
         let (first, last) = range(host)?;
-        let host_ip = match ip {
-            "" => default,
-            ip => ip.parse().map_err(|_| Error::bad_request(format!("invalid IP address: {ip}")))?,
+        let at = match ip {
+            "" => default.to_vec(),
+            ip => vec![ip.parse().map_err(|_| Error::bad_request(format!("invalid IP address: {ip}")))?],
         };
-        let to = to.iter().find(|t| t.is_ipv4() == host_ip.is_ipv4()).or(to.first());
-        Ok(to.map(|to| Asked {
-            port: PublishedPort { protocol, host_ip, host_port: first, to: *to, port },
-            last,
-        }))
+        let one = |host_ip: IpAddr| {
+            let to = to.iter().find(|t| t.is_ipv4() == host_ip.is_ipv4()).or(to.first())?;
+            let protocol = protocol.clone();
+            Some(Asked { port: PublishedPort { protocol, host_ip, host_port: first, to: *to, port }, last })
+        };
+        Ok(at.into_iter().filter_map(one).collect())
     };
     for (text, hosts) in bindings.as_object().into_iter().flatten() {
         let hosts = hosts.as_array().map_or(&[][..], Vec::as_slice);
@@ -88,21 +95,40 @@ fn settle(asked: &[Asked], shift: u16) -> Vec<PublishedPort> {
         .collect()
 }
 
+/// A failure in the reference's words: it names the endpoint.
+fn failed(name: &str, endpoint: &str, e: Error) -> Error {
+    let what = "driver failed programming external connectivity on endpoint";
+    match e.message().strip_prefix(&format!("{what}: ")) {
+        Some(why) => Error::internal(format!("{what} {name} ({endpoint}): {why}")).caused_by(e),
+        None => e,
+    }
+}
+
 impl Docker {
     /// Publishes a container's ports.
     pub(crate) async fn publish(&self, container: &mut Container) -> Result<()> {
         let mut to: Vec<IpAddr> = Vec::new();
         let leads = self.leads_out(container).await?;
+        let (mut default, mut endpoint) = (self.options.publish_ip, String::new());
         if let Some(place) = leads.and_then(|name| container.endpoints.get(&name)) {
             to.extend(place.ipv4.iter().chain(&place.ipv6).map(ipnet::IpNet::addr));
+            let network = self.network(&place.network_id).await?;
+            let own = network.options.get(modes::HOST_BINDING).filter(|_| !super::predefined(&network.name));
+            default = own.and_then(|ip| ip.parse().ok()).unwrap_or(default);
+            endpoint.clone_from(&place.id);
         }
-        let asked = asked(container, self.options.publish_ip, &to)?;
+        let mut defaults = vec![default];
+        if default == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && Path::new("/proc/net/if_inet6").exists() {
+            defaults.push(Ipv6Addr::UNSPECIFIED.into());
+        }
+        let asked = asked(container, &defaults, &to)?;
         let choices = asked.iter().map(|a| a.last.saturating_sub(a.port.host_port)).max().unwrap_or(0);
         let mut shift = 0;
         container.published = loop {
             match self.host.publish(&container.id, &settle(&asked, shift)).await {
                 Err(e) if e.kind() == Kind::Conflict && shift < choices => shift += 1,
-                done => break done?,
+                Ok(held) => break held,
+                Err(e) => return Err(failed(&container.name, &endpoint, e)),
             }
         };
         Ok(())

@@ -1,8 +1,11 @@
 //! Places on a tenant's network: a port of Neutron's, made for the container and gone with it.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use pileus_base::{Ctx, Error, Result, Scope};
 use pileus_network::{networks, ports};
+use pileus_store::Query;
 use serde_json::Value;
 
 use super::wanted;
@@ -65,7 +68,7 @@ impl Docker {
             device_id: container.id.clone(),
             device_owner: "docker:container".into(),
             host: Some(host),
-            dns_name: container.config["Hostname"].as_str().map(str::to_owned),
+            dns_name: dns_name(container),
             project_id: Some(self.options.project.clone()),
             ..ports::PortCreate::default()
         };
@@ -85,6 +88,19 @@ impl Docker {
         self.neutron.ensure_port(port.id).await
     }
 
+    /// Where a tenant's network answers for its names.
+    pub(super) async fn name_server(&self, network: &Network) -> Result<Vec<IpAddr>> {
+        let Some(tenant) = network.tenant else { return Ok(Vec::new()) };
+        let read = self.store.read(move |rd| {
+            let query = Query::by("network_id", tenant).eq("device_owner", "network:dhcp");
+            ports::visible(rd, &Ctx::internal(), &query)
+        });
+        let served = read.await?;
+        let mut all: Vec<IpAddr> = served.iter().flat_map(|p| p.fixed_ips.iter().map(|f| f.ip)).collect();
+        all.sort_by_key(IpAddr::is_ipv6);
+        Ok(all)
+    }
+
     /// Removes the port of a place.
     pub(super) async fn give_port(&self, place: &Endpoint) -> Result<()> {
         let Some(id) = place.port else { return Ok(()) };
@@ -101,6 +117,16 @@ impl Docker {
         });
         write.await
     }
+}
+
+/// The name that servers of the network know a container by: the host name asked for, or else its own, as far
+/// as it can be a name in the DNS.
+fn dns_name(container: &Container) -> Option<String> {
+    let host = container.config["Hostname"].as_str().unwrap_or("");
+    let own = host.is_empty() || container.id.starts_with(host);
+    let name = if own { container.name.replace(['_', '.'], "-") } else { host.to_owned() };
+    let name = name.trim_matches('-').to_ascii_lowercase();
+    (!name.is_empty() && name.len() < 64).then_some(name)
 }
 
 /// Nothing but an object with texts is an option map.
