@@ -101,6 +101,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ImageCommand,
     },
+    /// The container engine's own commands
+    Docker {
+        /// What to do
+        #[command(subcommand)]
+        command: DockerCommand,
+    },
     /// Write everything this cloud keeps into one file, while it runs
     #[command(
         after_help = "Examples:\n  pileus backup cloud.tar\n  pileus backup --without-disks - | ssh other 'cat > cloud.tar'"
@@ -173,6 +179,23 @@ pub struct SshArgs {
     /// The command; a login shell where none is given
     #[arg(last = true)]
     pub command: Vec<String>,
+}
+
+/// `pileus docker`
+#[derive(Subcommand)]
+pub enum DockerCommand {
+    /// Check images, layers and blobs: digests, references, what nothing uses
+    #[command(
+        after_help = "Exit codes, as fsck(8) has them: 0 nothing is wrong, 1 all of it was repaired, 4 something is wrong, 8 it could not be checked"
+    )]
+    Fsck {
+        /// Set right what can be
+        #[arg(long)]
+        repair: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `pileus image`

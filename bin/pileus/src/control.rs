@@ -71,6 +71,7 @@ pub fn service(parts: Arc<Parts>) -> Service {
         .get("/routes", OWNER, routes)
         .get("/jobs", OWNER, jobs)
         .post("/jobs/{id}/resume", OWNER, resume)
+        .post("/docker/fsck", OWNER, crate::fsck::serve)
         .post("/stop", OWNER, stop)
         .post("/backup", OWNER, crate::backup::serve)
         .get("/servers/{server}", OWNER, server)

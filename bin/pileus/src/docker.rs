@@ -20,6 +20,7 @@ pub async fn open(
     store: &Store,
     host: Arc<dyn ContainerHost>,
     networks: &Arc<Networks>,
+    base_url: &str,
 ) -> anyhow::Result<Arc<Docker>> {
     let name = config.project.clone();
     let find = store.read(move |rd| rd.first::<Project>(&Scope::All, Query::by("name", &name)));
@@ -33,6 +34,7 @@ pub async fn open(
         mirrors_authoritative: config.mirrors_authoritative,
         insecure_registries: config.insecure_registries.clone(),
         publish_ip: config.publish_ip,
+        registry: base_url.to_owned(),
     };
     Docker::open(store.clone(), host, networks.clone(), options).await.map_err(told)
 }

@@ -13,6 +13,7 @@ mod dial;
 mod docker;
 mod down;
 mod env;
+mod fsck;
 mod image;
 mod logging;
 mod notify;
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
         Command::Console { server } => dial::console(&state_dir, &server),
         Command::Dial => dial::run(&state_dir),
         Command::Netns { server, command } => return finish(dial::netns(&state_dir, &server, &command)),
+        Command::Docker { command } => match command {
+            cli::DockerCommand::Fsck { repair, json } => return fsck::run(&state_dir, repair, json),
+        },
         Command::Image { command } => image::run(&state_dir, &command),
         Command::Backup(args) => backup::run(&state_dir, &args),
         Command::Restore { file } => restore::run(&state_dir, &file),
