@@ -191,6 +191,18 @@ pub enum DockerCommand {
         #[arg(value_name = "PORT[/PROTOCOL]")]
         port: String,
     },
+    /// Check images, layers and blobs: digests, references, what nothing uses
+    #[command(
+        after_help = "Exit codes, as fsck(8) has them: 0 nothing is wrong, 1 all of it was repaired, 4 something is wrong, 8 it could not be checked"
+    )]
+    Fsck {
+        /// Set right what can be
+        #[arg(long)]
+        repair: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `pileus image`

@@ -72,6 +72,7 @@ pub fn service(parts: Arc<Parts>) -> Service {
         .get("/jobs", OWNER, jobs)
         .post("/jobs/{id}/resume", OWNER, resume)
         .post("/docker/explain", OWNER, crate::explain::serve)
+        .post("/docker/fsck", OWNER, crate::fsck::serve)
         .post("/stop", OWNER, stop)
         .post("/backup", OWNER, crate::backup::serve)
         .get("/servers/{server}", OWNER, server)

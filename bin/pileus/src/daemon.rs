@@ -119,7 +119,7 @@ impl Daemon {
         let stacks = stacks.await.map_err(told)?;
 
         let docker = match config.docker.enabled && !simulate {
-            true => Some(docker::open(state, &config.docker, &store, agent, &networks).await?),
+            true => Some(docker::open(state, &config.docker, &store, agent, &networks, &base_url).await?),
             false => None,
         };
 
@@ -163,6 +163,10 @@ impl Daemon {
         let mut mounts = vec![Mount { prefix: "", service: Arc::new(control::root(parts.clone())) }];
         for (api, service) in APIS.iter().zip(services) {
             mounts.push(Mount { prefix: api.prefix, service: Arc::new(service) });
+        }
+        if let Some(docker) = &docker {
+            let registry = Arc::new(docker.registry(identity.clone()));
+            mounts.push(Mount { prefix: "/v2", service: registry });
         }
         if config.daemon.classic_ports {
             for (api, mount) in APIS.iter().zip(&mounts[1..]) {

@@ -20,6 +20,7 @@ pub async fn open(
     store: &Store,
     host: Arc<dyn ContainerHost>,
     networks: &Arc<Networks>,
+    base_url: &str,
 ) -> anyhow::Result<Arc<Docker>> {
     let name = config.project.clone();
     let find = store.read(move |rd| rd.first::<Project>(&Scope::All, Query::by("name", &name)));
@@ -35,6 +36,7 @@ pub async fn open(
         publish_ip: config.publish_ip,
         address_pools: pools(config)?,
         bip: config.bip,
+        registry: base_url.to_owned(),
     };
     Docker::open(store.clone(), host, networks.clone(), options).await.map_err(told)
 }

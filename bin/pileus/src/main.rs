@@ -14,6 +14,7 @@ mod docker;
 mod down;
 mod env;
 mod explain;
+mod fsck;
 mod image;
 mod logging;
 mod notify;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Netns { server, command } => return finish(dial::netns(&state_dir, &server, &command)),
         Command::Docker { command } => match command {
             cli::DockerCommand::Explain { port } => explain::run(&state_dir, &port),
+            cli::DockerCommand::Fsck { repair, json } => return fsck::run(&state_dir, repair, json),
         },
         Command::Image { command } => image::run(&state_dir, &command),
         Command::Backup(args) => backup::run(&state_dir, &args),

@@ -124,6 +124,18 @@ impl Layers for Agent {
             blocking(move || driver.apply(tar, &below, diff_id.as_deref()).map(applied)).await
         })
     }
+    fn apply_layers<'a>(
+        &'a self,
+        tars: Vec<Reader>,
+        diff_ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<AppliedLayer>>> {
+        let (driver, diff_ids) = (self.layers.clone(), diff_ids.to_vec());
+        Box::pin(async move {
+            let tars = tars.into_iter().map(Blocking::new).collect();
+            let all = blocking(move || driver.apply_all(tars, &diff_ids)).await?;
+            Ok(all.into_iter().map(applied).collect())
+        })
+    }
     fn remove_layer<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         let (driver, id) = (self.layers.clone(), id.to_owned());
         Box::pin(blocking(move || driver.remove(&id)))

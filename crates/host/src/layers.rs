@@ -61,6 +61,16 @@ pub trait Layers: Send + Sync + 'static {
         below: &'a [String],
         diff_id: Option<&'a str>,
     ) -> BoxFuture<'a, Result<AppliedLayer>>;
+    /// Unpacks all layers of an image, the lowest first, at once: one digest of an uncompressed tar for each
+    /// archive. Those that are here already are left as they are, and their archives unread.
+    ///
+    /// # Errors
+    /// Those of [`Layers::apply_layer`]; whole layers may stay, which nothing uses.
+    fn apply_layers<'a>(
+        &'a self,
+        tars: Vec<Reader>,
+        diff_ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<AppliedLayer>>>;
     /// Removes a layer that no image and no container uses.
     fn remove_layer<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Layers that are here.

@@ -1,4 +1,4 @@
-//! The stream of a layer on its way in: found out to be gzip, zstd or plain, unpacked, hashed and counted.
+//! The stream of a layer on its way in: found out to be gzip, zstd, bzip2, xz or plain, unpacked, hashed and counted.
 //! That is done on a thread of its own while files are written on another.
 
 use std::{
@@ -8,6 +8,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+/// The most memory that an xz archive may ask for: -9 takes a quarter of it.
+const XZ_KIB: u32 = 256 << 10;
 /// How much is handed on at once.
 const CHUNK: usize = 256 << 10;
 
@@ -19,8 +21,10 @@ pub(crate) fn plain<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Read
         Box::new(flate2::bufread::MultiGzDecoder::new(input))
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable(head) {
         Box::new(zstd::stream::read::Decoder::with_buffer(input)?)
-    } else if head.starts_with(b"BZh") || head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z']) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive's compression is not supported"));
+    } else if head.starts_with(b"BZh") {
+        Box::new(bzip2::bufread::MultiBzDecoder::new(input))
+    } else if head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, XZ_KIB))
     } else {
         Box::new(input)
     })

@@ -10,12 +10,14 @@
 #![forbid(unsafe_code)]
 
 mod attrs;
+mod chain;
 mod changes;
 mod decode;
 mod files;
 mod merged;
 mod pack;
 mod root;
+mod sparse;
 mod store;
 mod tarread;
 mod unpack;

@@ -22,7 +22,7 @@ use crate::{
     os,
     pack::{Pack, names},
     root::Root,
-    unpack::{Purpose, Unpack},
+    unpack::{Lowers, Purpose, Unpack},
 };
 
 /// What an archive may not exceed.
@@ -108,7 +108,7 @@ impl Layers {
     }
 
     /// The layer that `diff_id` makes above `parent`, if it is here.
-    fn present(&self, parent: Option<&str>, diff_id: &str) -> Result<Option<AppliedLayer>> {
+    pub(crate) fn present(&self, parent: Option<&str>, diff_id: &str) -> Result<Option<AppliedLayer>> {
         let chain = chain_id(parent, diff_id);
         let id = head(&chain)?;
         let Some(meta) = self.meta(&id)? else { return Ok(None) };
@@ -141,7 +141,18 @@ impl Layers {
         {
             return Ok(layer);
         }
-        let lowers = below.iter().rev().map(|id| Root::open(&self.diff(id)?)).collect::<Result<Vec<_>>>()?;
+        let lowers = Lowers::new(|| below.iter().rev().map(|id| Root::open(&self.diff(id)?)).collect());
+        self.bring_in(tar, parent, diff_id, lowers)
+    }
+
+    /// Unpacks a layer whose parent is known by its ChainID, and puts it in its place.
+    pub(crate) fn bring_in(
+        &self,
+        tar: impl Read + Send,
+        parent: Option<String>,
+        diff_id: Option<&str>,
+        lowers: Lowers<'_>,
+    ) -> Result<AppliedLayer> {
         let temp = Temp::make(&self.layers_dir())?;
         let diff = temp.path.join("diff");
         fs::create_dir(&diff).map_err(os("make a layer"))?;
@@ -154,7 +165,7 @@ impl Layers {
     }
 
     /// Unpacks on this thread what another reads and hashes.
-    fn unpack(&self, tar: impl Read + Send, root: &Root, purpose: Purpose) -> Result<(u64, String)> {
+    fn unpack(&self, tar: impl Read + Send, root: &Root, purpose: Purpose<'_>) -> Result<(u64, String)> {
         let (to, from) = mpsc::sync_channel(8);
         thread::scope(|scope| {
             let reader = scope.spawn(move || match plain(tar) {
@@ -293,14 +304,14 @@ impl Layers {
 }
 
 /// OCI's ChainID.
-fn chain_id(parent: Option<&str>, diff_id: &str) -> String {
+pub(crate) fn chain_id(parent: Option<&str>, diff_id: &str) -> String {
     match parent {
         Some(parent) => hex(&Sha256::digest(format!("{parent} {diff_id}"))),
         None => diff_id.to_owned(),
     }
 }
 
-fn head(chain: &str) -> Result<String> {
+pub(crate) fn head(chain: &str) -> Result<String> {
     let digits = chain.strip_prefix("sha256:").and_then(|hex| hex.get(..16));
     digits
         .map(str::to_owned)

@@ -1,8 +1,11 @@
-//! Reads a tar, entry by entry: ustar, GNU's long names and numbers, PAX records (of any bytes).
+//! Reads a tar, entry by entry: ustar, GNU's long names and numbers, PAX records (of any bytes), and sparse
+//! files ([`crate::sparse`]).
 
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
+
+use crate::sparse::Sparse;
 
 /// The most that a header's extension may take.
 const MOST_EXTENSION: u64 = 4 << 20;
@@ -30,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) device: (u32, u32),
     /// Names and values.
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where the data belongs, of a sparse file: offsets and lengths.
+    pub(crate) sparse: Option<Vec<(u64, u64)>>,
 }
 
 /// A tar that is read.
@@ -39,7 +44,7 @@ pub(crate) struct Tar<R> {
     padding: u64,
 }
 
-fn bad(what: &str) -> io::Error {
+pub(crate) fn bad(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
@@ -80,7 +85,6 @@ impl<R: Read> Tar<R> {
                 EntryType::GNULongLink => link = Some(until_nul(self.extension()?)),
                 EntryType::XHeader => pax = records(&self.extension()?)?,
                 EntryType::XGlobalHeader => {}
-                EntryType::GNUSparse => return Err(bad("sparse entries are not supported")),
                 kind => return self.entry(header, kind, path, link, pax).map(Some),
             }
         }
@@ -106,7 +110,9 @@ impl<R: Read> Tar<R> {
             mtime: (header.mtime()?.cast_signed(), 0),
             device: (0, 0),
             xattrs: Vec::new(),
+            sparse: None,
         };
+        let mut map = Sparse::default();
         let (mut uid, mut gid) = (None, None);
         if kind.is_character_special() || kind.is_block_special() {
             entry.device =
@@ -130,7 +136,9 @@ impl<R: Read> Tar<R> {
                 b"gid" => gid = Some(number()?),
                 b"mtime" => entry.mtime = time(&value).ok_or(bad("a PAX time is wrong"))?,
                 key => {
-                    if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                    if let Some(field) = key.strip_prefix(b"GNU.sparse.") {
+                        map.record(field, &value)?;
+                    } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                         entry.xattrs.push((name.to_vec(), value));
                     }
                 }
@@ -138,6 +146,17 @@ impl<R: Read> Tar<R> {
         }
         entry.uid = narrow(uid.map_or_else(|| header.uid(), Ok)?)?;
         entry.gid = narrow(gid.map_or_else(|| header.gid(), Ok)?)?;
+        if kind == EntryType::GNUSparse {
+            let gnu = header.as_gnu().ok_or(bad("a sparse entry that is not GNU's"))?;
+            map.gnu(gnu, &mut self.from)?;
+        } else if map.in_data() {
+            let taken = map.read(&mut *self)?;
+            debug_assert!(taken % 512 == 0, "a map fills whole blocks");
+        }
+        if let Some(name) = map.name.take() {
+            entry.path = name;
+        }
+        (entry.size, entry.sparse) = map.finish(self.left)?.map_or((entry.size, None), |(s, m)| (s, Some(m)));
         // Old archives mark directories by the name's end alone.
         if matches!(kind, EntryType::Regular) && entry.path.ends_with(b"/") {
             entry.kind = EntryType::Directory;

@@ -2,8 +2,9 @@
 //! copied into a container. Every name is resolved in the tree; nothing that is there is written through.
 
 use std::{
+    cell::OnceCell,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     os::fd::OwnedFd,
 };
 
@@ -22,11 +23,31 @@ use crate::{
     tarread::{Entry, Tar},
 };
 
+/// The layers below one, the highest first: looked at only where an archive needs them, since they may be
+/// on their way in too.
+pub(crate) struct Lowers<'a> {
+    open: Box<dyn Fn() -> Result<Vec<Root>> + 'a>,
+    opened: OnceCell<Vec<Root>>,
+}
+
+impl<'a> Lowers<'a> {
+    /// Those that `open` gives, which may wait for them.
+    pub(crate) fn new(open: impl Fn() -> Result<Vec<Root>> + 'a) -> Self {
+        Self { open: Box::new(open), opened: OnceCell::new() }
+    }
+    fn roots(&self) -> Result<&[Root]> {
+        if self.opened.get().is_none() {
+            // There is one thread here: nobody else has set it.
+            let _ = self.opened.set((self.open)()?);
+        }
+        Ok(self.opened.get().map_or(&[], Vec::as_slice))
+    }
+}
+
 /// What the archive is for.
-#[derive(Debug)]
-pub(crate) enum Purpose {
-    /// A layer above others, the highest first; hard links may lead to their files.
-    Layer(Vec<Root>),
+pub(crate) enum Purpose<'a> {
+    /// A layer above others; hard links may lead to their files.
+    Layer(Lowers<'a>),
     /// Files in a container; whether a directory and a file may not replace each other.
     Files {
         /// They may not.
@@ -39,7 +60,7 @@ pub(crate) struct Unpack<'a> {
     root: &'a Root,
     /// Where in the tree, clean.
     prefix: Vec<u8>,
-    purpose: Purpose,
+    purpose: Purpose<'a>,
     most_entries: u64,
     parent: Option<(Vec<u8>, OwnedFd)>,
     dirs: Vec<(Vec<u8>, (i64, u32))>,
@@ -60,7 +81,7 @@ fn broken(e: io::Error) -> Error {
 
 impl<'a> Unpack<'a> {
     /// Unpacks at `prefix` beneath `root`.
-    pub(crate) fn new(root: &'a Root, prefix: &[u8], purpose: Purpose, most_entries: u64) -> Self {
+    pub(crate) fn new(root: &'a Root, prefix: &[u8], purpose: Purpose<'a>, most_entries: u64) -> Self {
         Self {
             root,
             prefix: prefix.to_vec(),
@@ -147,8 +168,11 @@ impl<'a> Unpack<'a> {
     /// Opens the parent, which is the last entry's more often than not.
     fn enter(&mut self, parent: &[u8]) -> Result<()> {
         if self.parent.as_ref().is_none_or(|(at, _)| at != parent) {
-            let lowers: &[Root] = if let Purpose::Layer(lowers) = &self.purpose { lowers } else { &[] };
-            let dir = self.root.ensure_dir(parent, |dir, name, path| like_lower(lowers, dir, name, path))?;
+            let purpose = &self.purpose;
+            let dir = self.root.ensure_dir(parent, |dir, name, path| match purpose {
+                Purpose::Layer(lowers) => like_lower(lowers.roots()?, dir, name, path),
+                Purpose::Files { .. } => Ok(()),
+            })?;
             self.parent = Some((parent.to_vec(), dir));
         }
         Ok(())
@@ -192,7 +216,10 @@ impl<'a> Unpack<'a> {
                 let flags =
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut file = File::from(fs::openat(dir, name, flags, mode).map_err(os(doing()))?);
-                self.size += copy(data, &mut file, &mut self.buffer)?;
+                self.size += match &entry.sparse {
+                    None => copy(data, &mut file, &mut self.buffer)?,
+                    Some(map) => spread(data, &mut file, map, entry.size, &mut self.buffer)?,
+                };
                 return attrs(entry).set_open(&file);
             }
             EntryType::Link => return self.hard_link(entry, dir, name),
@@ -239,7 +266,7 @@ impl<'a> Unpack<'a> {
         };
         match (linked, &self.purpose) {
             (Err(Errno::NOENT), Purpose::Layer(lowers)) => {
-                self.size += from_lower(lowers, &target, dir, name, &mut self.buffer)?;
+                self.size += from_lower(lowers.roots()?, &target, dir, name, &mut self.buffer)?;
                 Ok(())
             }
             (linked, _) => linked.map_err(|e| {
@@ -332,6 +359,24 @@ fn copy(from: &mut impl Read, file: &mut File, buffer: &mut [u8]) -> Result<u64>
             }
         }
     }
+}
+
+/// Writes the pieces of a sparse file where they belong; what is between them is a hole.
+fn spread(
+    from: &mut impl Read,
+    file: &mut File,
+    map: &[(u64, u64)],
+    size: u64,
+    buffer: &mut [u8],
+) -> Result<u64> {
+    file.set_len(size).map_err(os("make a sparse file"))?;
+    for (at, length) in map {
+        file.seek(SeekFrom::Start(*at)).map_err(os("write a file"))?;
+        if copy(&mut from.take(*length), file, buffer)? != *length {
+            return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+    Ok(size)
 }
 
 fn clear(dir: &OwnedFd, name: &[u8], is_dir: bool) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod api;
 mod engine;
 mod events;
 mod model;
+mod registry;
 mod store;
 mod tasks;
 
@@ -25,8 +26,10 @@ use pileus_host::ContainerHost;
 use pileus_network::Networks as Neutron;
 use pileus_store::{Query, Store};
 
+pub use engine::images::fsck::{Problem, Report};
 pub use events::{Event, Events};
 pub use model::pools::Pool;
+pub(crate) use store::Pull;
 pub use store::{Container, Image, Network, Volume};
 
 /// What the engine is opened with.
@@ -42,6 +45,8 @@ pub struct Options {
     pub mirrors_authoritative: bool,
     /// Registries spoken to without TLS besides those on loopback.
     pub insecure_registries: Vec<String>,
+    /// Where this cloud's own registry is: `http://127.0.0.1:8700`.
+    pub registry: String,
     /// Where ports are published by default.
     pub publish_ip: std::net::IpAddr,
     /// What networks' ranges are cut from; empty for the defaults.
@@ -58,6 +63,8 @@ pub struct Docker {
     pub(crate) neutron: Arc<Neutron>,
     pub(crate) options: Options,
     pub(crate) events: Events,
+    /// What the engine shows to this cloud's own registry.
+    pub(crate) own_token: String,
     /// One change of a container at a time: by its id.
     pub(crate) busy: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Execs, which live as long as their container runs.
@@ -93,6 +100,7 @@ impl Docker {
             neutron,
             options,
             events: Events::default(),
+            own_token: new_id(),
             busy: Mutex::default(),
             execs: Mutex::default(),
             live: tokio::sync::Mutex::default(),

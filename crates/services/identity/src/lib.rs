@@ -111,6 +111,15 @@ impl Identity {
         api::service(self.clone())
     }
 
+    /// Logs in by an `auth` object of `POST /v3/auth/tokens`: a token, and for how many seconds it is good.
+    ///
+    /// # Errors
+    /// 400 where the object is malformed, 401 where it proves nothing.
+    pub async fn log_in(&self, auth: &serde_json::Value) -> Result<(String, i64)> {
+        let (token, found) = auth::issue::issue(self, auth).await?;
+        Ok((token, found.payload.expires.secs() - Time::now().secs()))
+    }
+
     /// Makes the staged token key primary. Tokens made before stay valid until their key is dropped,
     /// `max_active_keys - 1` rotations later.
     ///

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pileus_base::{Error, Result, Scope};
-use pileus_store::{Query, Stored};
+use pileus_base::{Error, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -72,18 +71,7 @@ impl Docker {
             tagged_ns: now,
             blobs: base.blobs.clone(),
         };
-        self.store
-            .write(move |tx| {
-                for tag in &image.tags {
-                    let held: Option<Stored<Image>> = tx.first(&Scope::All, Query::by("tag", tag))?;
-                    if let Some(mut other) = held {
-                        other.tags.retain(|t| t != tag);
-                        tx.put(&other)?;
-                    }
-                }
-                tx.insert(&image)
-            })
-            .await?;
+        self.save_image(image).await?;
         self.container_event(&c, "commit", &[("comment", comment.to_owned())]);
         self.events.emit("image", "create", id.clone(), BTreeMap::new());
         Ok(id)

@@ -4,12 +4,15 @@
 //! no container uses is removed by [`Docker::sweep_images`], which looks at all documents in one snapshot and
 //! never runs while an image is being brought in ([`bringing_in`]).
 
+mod archive;
 pub mod blobs;
+pub mod fsck;
 pub mod import;
 pub mod load;
 pub mod progress;
 pub mod remove;
 pub mod save;
+mod search;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,10 +22,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::{
-    Container, Docker, Image,
+    Container, Docker, Image, Pull,
     events::now_ns,
     model::reference::{Reference, familiar, is_digest},
+    store::registry::Link,
 };
+
+/// How long what a pull has fetched is kept for it to go on, in nanoseconds: a day.
+const PULL_NS: i64 = 24 * 3600 * 1_000_000_000;
 
 /// Held for reading while layers and blobs come in that no document names yet.
 static INCOMING: RwLock<()> = RwLock::const_new(());
@@ -119,18 +126,22 @@ impl Docker {
     pub(crate) async fn sweep_images(&self) -> Result<()> {
         let Ok(_alone) = INCOMING.try_write() else { return Ok(()) };
         let (mut layers, mut blobs) = (HashSet::new(), HashSet::new());
-        let (images, containers) = self
+        let (images, containers, links, pulls) = self
             .store
             .read(|rd| {
                 let all = pileus_base::Scope::All;
                 let images = rd.list::<Image>(&all, &Query::all())?;
-                Ok((images, rd.list::<Container>(&all, &Query::all())?))
+                let links = rd.list::<Link>(&all, &Query::all())?;
+                let pulls = rd.list::<Pull>(&all, &Query::all())?;
+                Ok((images, rd.list::<Container>(&all, &Query::all())?, links, pulls))
             })
             .await?;
         for image in images {
             layers.extend(image.value.layers);
             blobs.extend(image.value.blobs.into_values());
         }
+        blobs.extend(pulls.into_iter().filter(|p| now_ns() - p.at_ns < PULL_NS).flat_map(|p| p.value.blobs));
+        blobs.extend(links.into_iter().map(|l| l.value.digest));
         containers.into_iter().for_each(|c| layers.extend(c.value.rootfs.layers));
         for id in self.host.layers().await? {
             if !layers.contains(&id) {

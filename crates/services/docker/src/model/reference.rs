@@ -132,7 +132,7 @@ fn is_registry(first: &str) -> bool {
 }
 
 /// Lower-case words, joined by `.`, `_`, `__` or dashes.
-fn is_component(part: &str) -> bool {
+pub fn is_component(part: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let edges = part.bytes().next().is_some_and(word) && part.bytes().last().is_some_and(word);
     edges

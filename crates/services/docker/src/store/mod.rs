@@ -3,9 +3,12 @@
 mod containers;
 mod images;
 mod networks;
+mod pulls;
+pub mod registry;
 mod volumes;
 
 pub use containers::{Container, Endpoint, State, Status};
 pub use images::Image;
 pub use networks::{Network, Subnet};
+pub use pulls::Pull;
 pub use volumes::Volume;

@@ -21,7 +21,7 @@ use crate::{
 pub(super) async fn load(mut call: Call) -> Result<Reply> {
     let quiet = call.flag("quiet");
     let docker = call.state.clone();
-    let body = docker.receive(call.chunks()).await?;
+    let body = call.chunks();
     streamed(|progress| async move { docker.load_images(body, quiet, &progress).await }).await
 }
 
@@ -97,17 +97,16 @@ fn credentials(call: &Call) -> Option<Credentials> {
     Credentials::read(&serde_json::from_slice(&bytes).ok()?)
 }
 
-fn platform(text: &str) -> Platform {
-    let mut parts = text.split('/');
-    let mut next = |default: &str| parts.next().filter(|p| !p.is_empty()).unwrap_or(default).to_owned();
-    Platform { os: next("linux"), architecture: next("amd64"), variant: next("") }
-}
-
 async fn pull(call: Call, from: &str) -> Result<Reply> {
-    let reference = with_tag(from, &call.text("tag"))?.or_latest();
-    let (auth, platform) = (credentials(&call), platform(&call.text("platform")));
-    let docker = call.state.clone();
-    streamed(|progress| async move { docker.pull_image(&reference, auth, &platform, &progress).await }).await
+    let reference = with_tag(from, &call.text("tag"))?;
+    let platform = match call.text("platform") {
+        none if none.is_empty() => None,
+        text => Some(Platform::read(&text)?),
+    };
+    let (auth, docker) = (credentials(&call), call.state.clone());
+    let work =
+        |progress| async move { docker.pull_image(&reference, auth, platform.as_ref(), &progress).await };
+    streamed(work).await
 }
 
 /// `POST /images/{name}/push`
@@ -127,10 +126,28 @@ pub(super) async fn push(call: Call) -> Result<Reply> {
 
 /// `GET /images/search`
 pub(super) async fn search(call: Call) -> Result<Reply> {
-    if call.text("term").is_empty() {
-        return Err(Error::bad_request("the search term is empty"));
+    let filters = call.filters()?;
+    filters.allow(&["is-automated", "is-official", "stars"])?;
+    let limit: usize = match call.text("limit") {
+        none if none.is_empty() => 25,
+        text => text.parse().map_err(|_| Error::bad_request(format!("invalid limit {text:?}")))?,
+    };
+    let limit = if limit == 0 { 25 } else { limit };
+    if limit > 100 {
+        return Err(Error::bad_request(format!("limit {limit} is outside the range of [1, 100]")));
     }
-    Err(Error::not_implemented("searching registries is not supported"))
+    let mut found = call.state.search(&call.text("term")).await?;
+    let truth = |name: &str| filters.of(name).first().map(|v| matches!(v.as_str(), "true" | "1"));
+    if let Some(official) = truth("is-official") {
+        found.retain(|one| one["is_official"] == official);
+    }
+    // None here is automated, and none has stars.
+    let stars = filters.of("stars").iter().filter_map(|s| s.parse::<u64>().ok()).max().unwrap_or(0);
+    if truth("is-automated") == Some(true) || stars > 0 {
+        found.clear();
+    }
+    found.truncate(limit);
+    Reply::ok(&found)
 }
 
 /// `GET /distribution/{name}/json`

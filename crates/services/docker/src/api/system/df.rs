@@ -71,7 +71,14 @@ pub async fn df(call: Call) -> Result<Reply> {
         "BuildCache": if asks("build-cache") { json!([]) } else { Value::Null },
     });
     if asks("image") {
-        out["LayersSize"] = json!(layers.values().sum::<u64>());
+        // Compressed layers are kept too, for pushing and saving: they take room as well.
+        let blobs: std::collections::BTreeSet<&String> =
+            images.iter().flat_map(|i| i.blobs.values()).collect();
+        let mut size: u64 = layers.values().sum();
+        for blob in blobs {
+            size += docker.blobs().size(blob).await.unwrap_or(0);
+        }
+        out["LayersSize"] = json!(size);
     }
     Reply::ok(&out)
 }

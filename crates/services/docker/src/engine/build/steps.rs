@@ -216,7 +216,7 @@ impl Builder {
         let (sender, mut lines) = mpsc::unbounded_channel();
         let progress = Progress::new(sender);
         let (docker, asked) = (self.docker.clone(), reference.clone());
-        let pull = async move { docker.pull_image(&asked, None, &platform, &progress).await };
+        let pull = async move { docker.pull_image(&asked, None, Some(&platform), &progress).await };
         let tell = async {
             while let Some(line) = lines.recv().await {
                 if !self.options.quiet && self.out.send(line).await.is_err() {

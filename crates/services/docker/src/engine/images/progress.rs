@@ -20,6 +20,10 @@ impl Progress {
     pub fn new(to: mpsc::UnboundedSender<Bytes>) -> Self {
         Self(to, Arc::default())
     }
+    /// Returns once nobody reads any more.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
     /// Sends a line.
     pub fn say(&self, line: &Value) {
         self.1.store(true, Ordering::Relaxed);

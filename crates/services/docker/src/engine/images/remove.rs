@@ -177,9 +177,14 @@ fn delete(tx: &mut Tx<'_>, id: &str, force: bool, prune: bool, quiet: bool, done
 
 /// The names of the layers with all that is below them.
 pub(crate) fn chain_ids(image: &Image) -> Vec<String> {
-    let value = image.value();
+    let diffs = image.value()["rootfs"]["diff_ids"].clone();
+    chain_ids_of(&serde_json::from_value::<Vec<String>>(diffs).unwrap_or_default())
+}
+
+/// The same, of layers' digests.
+pub(crate) fn chain_ids_of(diffs: &[String]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for diff in value["rootfs"]["diff_ids"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for diff in diffs {
         let next = match all.last() {
             None => diff.to_owned(),
             Some(below) => digest_of(format!("{below} {diff}").as_bytes()),

@@ -15,11 +15,14 @@ use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::Value;
 
 use super::Credentials;
+use crate::engine::images::blobs::chunks_of;
 
 /// Where this host keeps the authorities it trusts.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
+/// How long a registry may take to answer a connection.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(30);
 /// The largest answer that is read whole.
 const ANSWER_MAX: usize = 8 << 20;
 
@@ -38,12 +41,20 @@ pub(super) struct Client {
     pub base: String,
     credentials: Option<Credentials>,
     authorization: Mutex<Option<String>>,
+    /// Authorities to trust besides the host's.
+    authorities: Vec<PathBuf>,
 }
 
 impl Client {
-    /// A client of the registry at `base`.
-    pub fn new(base: String, credentials: Option<Credentials>) -> Self {
-        Self { base, credentials, authorization: Mutex::default() }
+    /// A client of the registry at `base`, which trusts the authorities in these files too.
+    pub fn new(base: String, credentials: Option<Credentials>, authorities: Vec<PathBuf>) -> Self {
+        Self { base, credentials, authorization: Mutex::default(), authorities }
+    }
+
+    /// The same, with a token to begin with.
+    pub fn with_token(self, token: &str) -> Self {
+        *self.authorization.lock() = Some(format!("Bearer {token}"));
+        self
     }
 
     /// Sends a request below the registry, or to a whole URL; logs in where it is asked to.
@@ -54,17 +65,30 @@ impl Client {
         accept: &str,
         payload: Payload,
     ) -> Result<Response<Incoming>> {
+        self.fetch(method, path, accept, payload, None).await
+    }
+
+    /// The same, from a byte on.
+    pub async fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        payload: Payload,
+        from: Option<u64>,
+    ) -> Result<Response<Incoming>> {
         let mut url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() };
         let (mut tries, mut asked) = (0, false);
         loop {
             let ours = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
             let authorization = self.authorization.lock().clone().filter(|_| ours);
-            let reply = once(method.clone(), &url, accept, authorization.as_deref(), payload.clone()).await?;
+            let head = Head { accept, authorization: authorization.as_deref(), from };
+            let reply = self.once(method.clone(), &url, head, payload.clone()).await?;
             if reply.status() == StatusCode::UNAUTHORIZED && !asked && ours {
                 asked = true;
                 let challenge = reply.headers().get(header::WWW_AUTHENTICATE);
                 let challenge = challenge.and_then(|c| c.to_str().ok()).unwrap_or_default().to_owned();
-                if let Some(answer) = self.answer(&challenge).await? {
+                if let Some(answer) = self.answer(&method, &url, &challenge).await? {
                     *self.authorization.lock() = Some(answer);
                     continue;
                 }
@@ -84,20 +108,32 @@ impl Client {
         }
     }
 
+    async fn once(
+        &self,
+        method: Method,
+        url: &str,
+        head: Head<'_>,
+        payload: Payload,
+    ) -> Result<Response<Incoming>> {
+        once(method, url, head, payload, &self.authorities).await
+    }
+
     /// A URL that an answer names, whole.
     pub fn absolute(&self, to: &str) -> String {
         if to.starts_with('/') { format!("{}{to}", self.base) } else { to.to_owned() }
     }
 
     /// What answers a challenge.
-    async fn answer(&self, challenge: &str) -> Result<Option<String>> {
+    async fn answer(&self, method: &Method, asked: &str, challenge: &str) -> Result<Option<String>> {
         let basic = self.credentials.as_ref().map(|c| {
             let pair = format!("{}:{}", c.user, c.password);
             format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
         });
         let Some((scheme, rest)) = challenge.split_once(' ') else { return Ok(None) };
+        let verb = if *method == Method::HEAD { "Head" } else { "Get" };
         if scheme.eq_ignore_ascii_case("basic") {
-            return Ok(basic);
+            let none = || Error::internal(format!("{verb} \"{asked}\": no basic auth credentials"));
+            return basic.map(Some).ok_or_else(none);
         }
         let Some(realm) = field(rest, "realm") else { return Ok(None) };
         let encode = |t: &str| {
@@ -109,10 +145,16 @@ impl Client {
                 url.push_str(&format!("&{name}={}", encode(&value)));
             }
         }
-        let empty = Payload::Bytes(Bytes::new(), String::new());
-        let reply = once(Method::GET, &url, "application/json", basic.as_deref(), empty).await?;
+        let head = Head { accept: "application/json", authorization: basic.as_deref(), from: None };
+        let reply = self.once(Method::GET, &url, head, super::manifest::nothing()).await?;
         if !reply.status().is_success() {
-            return Err(Error::unauthorized("unauthorized: incorrect username or password"));
+            let status = reply.status();
+            let said = super::manifest::said(reply).await.1;
+            let why = format!("{verb} \"{asked}\": {said}");
+            return Err(match status {
+                StatusCode::UNAUTHORIZED => Error::unauthorized(why),
+                _ => Error::internal(why),
+            });
         }
         let value: Value = serde_json::from_slice(&whole(reply).await?).unwrap_or_default();
         let token = value["token"].as_str().or(value["access_token"].as_str());
@@ -134,14 +176,30 @@ pub(super) async fn whole(reply: Response<Incoming>) -> Result<Bytes> {
         .map_err(|e| Error::internal(format!("failed to read a registry's answer: {e}")))
 }
 
+/// What a request's head bears besides its URL.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    accept: &'a str,
+    authorization: Option<&'a str>,
+    from: Option<u64>,
+}
+
 async fn once(
     method: Method,
     url: &str,
-    accept: &str,
-    authorization: Option<&str>,
+    head: Head<'_>,
     payload: Payload,
+    authorities: &[PathBuf],
 ) -> Result<Response<Incoming>> {
-    let failed = |e: String| Error::internal(format!("{method} {url:?}: {e}"));
+    let Head { accept, authorization, from } = head;
+    let verb = match method.as_str() {
+        "GET" => "Get",
+        "HEAD" => "Head",
+        "PUT" => "Put",
+        "POST" => "Post",
+        other => other,
+    };
+    let failed = |e: String| Error::internal(format!("{verb} {url:?}: {e}"));
     let uri: Uri = url.parse().map_err(|_| failed("invalid URL".into()))?;
     let tls = uri.scheme_str() == Some("https");
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -158,6 +216,9 @@ async fn once(
     if let Some(authorization) = authorization.and_then(|a| HeaderValue::from_str(a).ok()) {
         request = request.header(header::AUTHORIZATION, authorization);
     }
+    if let Some(from) = from {
+        request = request.header(header::RANGE, format!("bytes={from}-"));
+    }
     let body = match payload {
         Payload::Bytes(bytes, media) => {
             if !media.is_empty() {
@@ -168,16 +229,18 @@ async fn once(
         Payload::File(path, size) => {
             request = request.header(header::CONTENT_TYPE, "application/octet-stream");
             let file = tokio::fs::File::open(path).await.map_err(|e| failed(e.to_string()))?;
-            Body::stream(chunks(file), Some(size))
+            Body::stream(chunks_of(file), Some(size))
         }
     };
     let request = request.body(body).map_err(|e| failed(e.to_string()))?;
-    let tcp = tokio::net::TcpStream::connect((&*host, port))
+    let connect = tokio::net::TcpStream::connect((&*host, port));
+    let tcp = tokio::time::timeout(SILENCE, connect)
         .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
         .map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {e}")))?;
     if tls {
         let name = ServerName::try_from(host).map_err(|e| failed(e.to_string()))?;
-        let connector = tokio_rustls::TlsConnector::from(trust()?);
+        let connector = tokio_rustls::TlsConnector::from(trust(authorities)?);
         let io = connector.connect(name, tcp).await.map_err(|e| failed(format!("tls: {e}")))?;
         talk(io, request).await
     } else {
@@ -195,28 +258,14 @@ async fn talk(
     sender.send_request(request).await
 }
 
-fn chunks(file: tokio::fs::File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
-    use tokio::io::AsyncReadExt;
-    futures_util::stream::unfold(Some(file), |file| async move {
-        let mut file = file?;
-        let mut buffer = vec![0; 256 << 10];
-        match file.read(&mut buffer).await {
-            Ok(0) => None,
-            Ok(n) => {
-                buffer.truncate(n);
-                Some((Ok(Bytes::from(buffer)), Some(file)))
-            }
-            Err(e) => Some((Err(e), None)),
-        }
-    })
-}
-
-/// TLS with the authorities that this host trusts.
-fn trust() -> Result<Arc<rustls::ClientConfig>> {
+/// TLS with the authorities that this host trusts, and these. A file that isn't there holds none.
+fn trust(more: &[PathBuf]) -> Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(AUTHORITIES)
-        .map_err(|e| Error::internal(format!("failed to read {AUTHORITIES}: {e}")))?;
-    roots.add_parsable_certificates(read.filter_map(std::result::Result::ok));
+    for file in std::iter::once(std::path::Path::new(AUTHORITIES)).chain(more.iter().map(PathBuf::as_path)) {
+        if let Ok(read) = CertificateDer::pem_file_iter(file) {
+            roots.add_parsable_certificates(read.filter_map(std::result::Result::ok));
+        }
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
