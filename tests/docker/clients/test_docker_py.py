@@ -187,6 +187,28 @@ def test_host_config(api, name):
         assert text in log, log
 
 
+def test_who_is_not_root(api, name, tmp_path):
+    """Everything that the engine makes in a container is open to its users, as with the reference."""
+    context = archive(
+        Dockerfile="FROM busybox\nWORKDIR /made/deep\nCOPY file /copied/deep/file\nRUN mkdir /ran && touch /ran/f\nUSER nobody\nRUN id -u >/tmp/id\n",
+        file="text\n",
+    )
+    for step in api.build(fileobj=io.BytesIO(context), custom_context=True, tag=name, decode=True, rm=True):
+        assert "error" not in step, step
+    paths = "/ /made /made/deep /copied /copied/deep /copied/deep/file /ran /ran/f /etc/hosts /etc/hostname /etc/resolv.conf /volume /bound /mounted /mounted/at /work /work/dir /dev/null /dev/shm"
+    config = api.create_host_config(binds=[f"{name}:/volume", f"{tmp_path}/new/dir:/bound"], tmpfs={"/mounted/at": ""})
+    c = api.create_container(name, ["sh", "-c", f"id -u; umask; cat /etc/hosts >/dev/null && stat -c '%a %n' {paths}"], host_config=config, working_dir="/work/dir")
+    api.start(c)
+    assert api.wait(c)["StatusCode"] == 0, api.logs(c)
+    user, umask, *modes = api.logs(c).decode().splitlines()
+    assert (user, umask) == ("65534", "0022")
+    special = {"/copied/deep/file": "644", "/ran/f": "644", "/dev/null": "666", "/dev/shm": "1777", "/mounted/at": "1777"}
+    wanted = [f"{special.get(p, '644' if p.startswith('/etc') else '755')} {p}" for p in paths.split()]
+    assert modes == wanted
+    api.remove_container(c)
+    api.remove_image(name, force=True)
+
+
 def test_health(api, name):
     check = Healthcheck(test=["CMD", "true"], interval=200_000_000, timeout=1_000_000_000, retries=1)
     c = api.create_container(IMAGE, ["sleep", "100"], name=name, healthcheck=check)
