@@ -1,8 +1,8 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
-.PHONY: help setup build demo test lint bench tempest crash guest install
+.PHONY: help setup build demo test lint bench tempest crash clients docker-py guest install
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this machine
 	@scripts/setup
@@ -31,6 +31,12 @@ tempest: build ## Tempest's smoke tests of what is there
 
 crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200
+
+clients: build ## Docker's other clients (docker-py, aiodocker, testcontainers, dockerode, Debian's CLI) on the engine
+	@scripts/in-netns tests/docker/clients/run
+
+docker-py: build ## docker-py's own integration suite on the engine: DOCKER_PY=its checkout
+	@scripts/docker-py
 
 guest: build ## Build both test guests, boot them and check them (minutes)
 	@guest/test

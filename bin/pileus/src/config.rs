@@ -172,6 +172,17 @@ pub struct Docker {
     pub project: String,
     /// The group that may open the socket, where the host has it; whoever is in it is root's equal.
     pub group: String,
+    /// Serve the engine over TCP too: `0.0.0.0:2376`. Clients show a certificate of `tls_ca`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<SocketAddr>,
+    /// The authority that signs clients' certificates, a PEM file.
+    pub tls_ca: String,
+    /// The engine's certificate and what it is signed by, a PEM file.
+    pub tls_cert: String,
+    /// Its key, a PEM file.
+    pub tls_key: String,
+    /// Serve `tcp` without TLS, on loopback: then every local user is root's equal.
+    pub tcp_plain: bool,
     /// Registries asked first for what is on Docker Hub: `http://127.0.0.1:5000`.
     pub mirrors: Vec<String>,
     /// Whether what the mirrors don't have doesn't exist.
@@ -202,6 +213,11 @@ impl Default for Docker {
             enabled: true,
             project: "demo".into(),
             group: "pileus".into(),
+            tcp: None,
+            tls_ca: String::new(),
+            tls_cert: String::new(),
+            tls_key: String::new(),
+            tcp_plain: false,
             mirrors: Vec::new(),
             mirrors_authoritative: false,
             insecure_registries: Vec::new(),

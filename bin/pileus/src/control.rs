@@ -36,6 +36,8 @@ static FAMILY: Family = Family {
 pub struct Parts {
     /// The container engine, where it is served.
     pub docker: Option<Arc<pileus_docker::Docker>>,
+    /// Where clients of it find it.
+    pub engine: Vec<String>,
     pub store: Store,
     pub host: Arc<dyn Host>,
     pub reconcilers: Arc<Running>,
@@ -115,6 +117,7 @@ async fn status(call: Asked) -> Result<Reply> {
         "host": facts,
         "servers_on_host": servers.len(),
         "networks_on_host": networks.len(),
+        "engine": p.engine,
         "reconcilers": p.reconcilers.statuses(),
     }))
 }

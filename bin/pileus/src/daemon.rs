@@ -21,7 +21,7 @@ use pileus_reconcile::{Reconcilers, Running};
 use pileus_stack::Stacks;
 use pileus_store::{Location, Store};
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::TcpListener,
     sync::{Notify, broadcast::error::RecvError},
 };
 
@@ -29,7 +29,8 @@ use crate::{
     clouds::{self, Clouds},
     config::Config,
     control, docker,
-    state::{StateDir, socket},
+    sockets::{self, Reach},
+    state::{StateDir, docker_socket, socket},
     tls,
 };
 
@@ -122,6 +123,11 @@ impl Daemon {
             true => Some(docker::open(state, &config.docker, &store, agent, &networks, &base_url).await?),
             false => None,
         };
+        let tcp = match docker {
+            Some(_) => docker::tcp(&config.docker).await?,
+            None => None,
+        };
+        let engine = docker.iter().flat_map(|_| docker::addresses(&state.path, tcp.as_ref())).collect();
 
         let jobs = Jobs::new(store.clone());
         let jobs = stacks.jobs(compute.jobs(images.jobs(jobs)));
@@ -138,6 +144,7 @@ impl Daemon {
         let parts = Arc::new(control::Parts {
             store,
             docker: docker.clone(),
+            engine,
             host,
             reconcilers: reconcilers.clone(),
             metrics: metrics.clone(),
@@ -179,12 +186,16 @@ impl Daemon {
         }
         server.tcp(listener, acceptor, mounts);
         server.unix(
-            control_socket(&state.path)?,
+            sockets::listen(&socket(&state.path), Reach::Owner)?,
             vec![Mount { prefix: "", service: Arc::new(control::service(parts.clone())) }],
         );
         if let Some(docker) = docker {
             let mount = Mount { prefix: "", service: Arc::new(docker.service()) };
-            server.unix(docker::socket(&state.path, &config.docker.group)?, vec![mount]);
+            let reach = Reach::Group(&config.docker.group);
+            server.unix(sockets::listen(&docker_socket(&state.path), reach)?, vec![mount.clone()]);
+            if let Some(docker::Tcp { listener, acceptor, .. }) = tcp {
+                server.tcp(listener, acceptor, vec![mount]);
+            }
         }
         Ok(Self { base_url, server, runner, reconcilers, stop, parts })
     }
@@ -326,20 +337,4 @@ fn follow(host: &Arc<dyn Host>, reconcilers: &Arc<Running>) {
             names.iter().for_each(|n| _ = reconcilers.nudge(n));
         }
     });
-}
-
-/// The control socket, for its owner alone. A left-over one is of a dead daemon: the lock says so.
-fn control_socket(state_dir: &Path) -> anyhow::Result<UnixListener> {
-    let path = socket(state_dir);
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(e).with_context(|| format!("failed to replace `{}`", path.display()));
-        }
-        _ => {}
-    }
-    let failed = || format!("failed to listen at `{}`", path.display());
-    let listener = UnixListener::bind(&path).with_context(failed)?;
-    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, owner).with_context(failed)?;
-    Ok(listener)
 }

@@ -1,17 +1,18 @@
-//! The container engine among the daemon's parts: how it is opened, and its socket.
+//! The container engine among the daemon's parts: how it is opened, and its TCP listener.
 
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use pileus_base::Scope;
 use pileus_docker::{Docker, Options, Pool};
 use pileus_host::ContainerHost;
 use pileus_identity::Project;
 use pileus_network::Networks;
 use pileus_store::{Query, Store};
-use tokio::net::UnixListener;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use crate::{config, daemon::told, state};
+use crate::{config, daemon::told, state, tls};
 
 /// Opens the engine in its project's scope.
 pub async fn open(
@@ -53,27 +54,75 @@ fn pools(config: &config::Docker) -> anyhow::Result<Vec<Pool>> {
     config.default_address_pools.iter().map(checked).collect()
 }
 
-/// The engine's socket: for root, and for the group where the host has it.
-pub fn socket(state_dir: &Path, group: &str) -> anyhow::Result<UnixListener> {
-    let path = state::docker_socket(state_dir);
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(e).with_context(|| format!("failed to replace `{}`", path.display()));
-        }
-        _ => {}
-    }
-    let failed = || format!("failed to listen at `{}`", path.display());
-    let listener = UnixListener::bind(&path).with_context(failed)?;
-    if let Some(gid) = gid(group) {
-        std::os::unix::fs::chown(&path, None, Some(gid)).with_context(failed)?;
-    }
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o660)).with_context(failed)?;
-    Ok(listener)
+/// The engine's listener for other hosts.
+pub struct Tcp {
+    /// Bound.
+    pub listener: TcpListener,
+    /// Its TLS; `None` on loopback alone.
+    pub acceptor: Option<TlsAcceptor>,
+    /// Where it is.
+    pub address: SocketAddr,
 }
 
-/// A group's number, of `/etc/group`.
-fn gid(name: &str) -> Option<u32> {
-    let text = std::fs::read_to_string("/etc/group").ok()?;
-    let line = text.lines().find(|l| l.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
+/// Where clients find the engine, for `pileus status`.
+pub fn addresses(state_dir: &Path, tcp: Option<&Tcp>) -> Vec<String> {
+    let mut all = vec![format!("unix://{}", state::docker_socket(state_dir).display())];
+    if let Some(tcp) = tcp {
+        let how = if tcp.acceptor.is_some() { "mutual TLS" } else { "without TLS" };
+        all.push(format!("tcp://{} ({how})", tcp.address));
+    }
+    all
+}
+
+/// The engine's TCP listener, where `[docker] tcp` asks for one, and its TLS.
+///
+/// Whoever gets in is root's equal on this host: so clients show a certificate of the given authority. Without
+/// TLS it is served on loopback alone, and only where `tcp_plain` says so.
+pub async fn tcp(config: &config::Docker) -> anyhow::Result<Option<Tcp>> {
+    let Some(at) = config.tcp else { return Ok(None) };
+    let files = [&config.tls_ca, &config.tls_cert, &config.tls_key];
+    let acceptor = match files.map(|f| f.is_empty()) {
+        [false, false, false] => {
+            let [ca, cert, key] = files.map(Path::new);
+            Some(tls::mutual(ca, cert, key).context("[docker] tcp")?)
+        }
+        [true, true, true] if config.tcp_plain && at.ip().is_loopback() => {
+            tracing::warn!(address = %at, "the container engine is served without TLS: every local user is root's equal");
+            None
+        }
+        [true, true, true] => bail!(
+            "[docker] tcp: {at} needs tls_ca, tls_cert and tls_key (without TLS only loopback is served, with tcp_plain = true)"
+        ),
+        _ => bail!("[docker] tcp: tls_ca, tls_cert and tls_key belong together"),
+    };
+    let listener =
+        TcpListener::bind(at).await.with_context(|| format!("[docker] tcp: failed to listen at {at}"))?;
+    let address = listener.local_addr()?;
+    Ok(Some(Tcp { listener, acceptor, address }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(change: impl FnOnce(&mut config::Docker)) -> String {
+        let mut config = config::Docker { tcp: "127.0.0.1:0".parse().ok(), ..config::Docker::default() };
+        change(&mut config);
+        match tcp(&config).await {
+            Ok(_) => String::new(),
+            Err(e) => format!("{e:#}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn plain_tcp_is_for_loopback_and_on_request() {
+        assert!(refusal(|_| ()).await.contains("needs tls_ca"));
+        assert_eq!(refusal(|c| c.tcp_plain = true).await, "");
+        let off = |c: &mut config::Docker| {
+            c.tcp = "0.0.0.0:0".parse().ok();
+            c.tcp_plain = true;
+        };
+        assert!(refusal(off).await.contains("needs tls_ca"));
+        assert!(refusal(|c| c.tls_ca = "/ca.pem".into()).await.contains("belong together"));
+    }
 }

@@ -11,12 +11,18 @@ pub fn run(state_dir: &Path, admin: bool) -> anyhow::Result<()> {
         bail!("there is no cloud in `{}` yet: start one with `pileus up`", state_dir.display());
     }
     let cloud = if admin { "pileus-admin" } else { "pileus" };
-    let exports = [
+    let mut exports = vec![
         ("OS_CLIENT_CONFIG_FILE", clouds.display().to_string()),
         ("OS_CLOUD", cloud.to_owned()),
         ("PILEUS_STATE_DIR", state_dir.display().to_string()),
-        ("DOCKER_HOST", format!("unix://{}", crate::state::docker_socket(state_dir).display())),
     ];
+    // A simulated cloud, or one with `[docker] enabled = false`, serves no engine.
+    let engine = crate::state::docker_socket(state_dir);
+    if engine.exists() {
+        exports.push(("DOCKER_HOST", format!("unix://{}", engine.display())));
+        // Clients take BuildKit for granted unless told otherwise.
+        exports.push(("DOCKER_BUILDKIT", "0".to_owned()));
+    }
     for (name, value) in exports {
         println!("export {name}={}", quote(&value));
     }

@@ -20,6 +20,7 @@ mod logging;
 mod notify;
 mod progress;
 mod restore;
+mod sockets;
 mod ssh;
 mod state;
 mod status;

@@ -33,6 +33,9 @@ pub fn status(state_dir: &Path, json: bool) -> anyhow::Result<()> {
         text(&host["accelerator_reason"])
     );
     println!("on this host  {} servers, {} networks", s["servers_on_host"], s["networks_on_host"]);
+    for address in s["engine"].as_array().into_iter().flatten() {
+        println!("docker        {}", text(address));
+    }
     for r in s["reconcilers"].as_array().into_iter().flatten() {
         let error = r["last_error"].as_str().map(|e| format!(": {e}")).unwrap_or_default();
         println!("reconciler    {} ({} runs){error}", text(&r["name"]), r["runs"]);

@@ -77,6 +77,8 @@ pub struct Docker {
     pub(crate) rotations: engine::logs::Notices,
     /// What follows a container's end.
     pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
+    /// Set once every container is to end: restart policies no longer hold.
+    pub(crate) leaving: std::sync::atomic::AtomicBool,
 }
 
 impl Docker {
@@ -107,6 +109,7 @@ impl Docker {
             notices: engine::logs::Notices::of_writes(),
             rotations: engine::logs::Notices::of_moves(),
             watching: Mutex::default(),
+            leaving: std::sync::atomic::AtomicBool::default(),
         });
         docker.open_networks().await?;
         docker.open_images().await?;
@@ -119,11 +122,12 @@ impl Docker {
         api::routes(self.clone())
     }
 
-    /// Ends every container; with `purge`, the bridges go too.
+    /// Ends every container, whatever its restart policy; with `purge`, the bridges go too.
     ///
     /// # Errors
     /// Those of the host.
     pub async fn end(&self, purge: bool) -> Result<()> {
+        self.leaving.store(true, std::sync::atomic::Ordering::Relaxed);
         for id in self.host.containers().await? {
             match purge {
                 true => self.host.remove_container(&id).await?,

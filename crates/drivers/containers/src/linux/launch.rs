@@ -65,6 +65,8 @@ pub fn run(program: &File, plan: &Plan, attached: &[OwnedFd]) -> Result<Reply> {
     unsafe {
         command.pre_exec(move || {
             libc::setsid();
+            // The daemon keeps its files to itself; what is made in a container has the mode it is given.
+            libc::umask(0o022);
             for fd in &kept {
                 if libc::fcntl(*fd, libc::F_SETFD, 0) < 0 {
                     return Err(io::Error::last_os_error());

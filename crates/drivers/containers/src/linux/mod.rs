@@ -15,7 +15,7 @@ use std::{
     io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::net::UnixStream as StdStream,
+        unix::{fs::PermissionsExt, net::UnixStream as StdStream},
     },
     path::PathBuf,
     sync::Arc,
@@ -245,8 +245,13 @@ impl Containers for Linux {
         Box::pin(async move {
             for part in ["upper", "work", "rootfs"] {
                 let dir = self.dir(id)?.join(part);
-                fs::create_dir_all(&dir)
-                    .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+                let failed = |e| Error::wrap(format!("failed to make {}", dir.display()), e);
+                let new = !dir.exists();
+                fs::create_dir_all(&dir).map_err(failed)?;
+                // The upper directory's mode is that of the container's `/`, which its users pass through.
+                if new && part == "upper" {
+                    fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+                }
             }
             Ok(())
         })

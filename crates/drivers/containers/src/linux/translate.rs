@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{ContainerSpec, LogKind, Wanted, caps, seccomp};
 
+/// What a program may not set on new files where the configuration doesn't say, as runc has it.
+const DEFAULT_UMASK: u32 = 0o022;
+
 /// Streams as the supervisor numbers them.
 pub fn wanted(wanted: Wanted) -> u8 {
     let one = |is, flag| if is { flag } else { 0 };
@@ -37,7 +40,7 @@ pub fn program(process: &Process) -> Result<Program> {
         uid: user.uid(),
         gid: user.gid(),
         groups: user.additional_gids().clone().unwrap_or_default(),
-        umask: user.umask(),
+        umask: user.umask().or(Some(DEFAULT_UMASK)),
         tty: process.terminal().unwrap_or(false),
         rows,
         columns,

@@ -60,6 +60,8 @@ pub static FAMILY: Family = Family {
 fn message(e: &Error) -> String {
     match e.kind() {
         Kind::Internal => e.chain(),
+        // The reference's router knows no other answer.
+        Kind::MethodNotAllowed => "page not found".to_owned(),
         _ => e.message().to_owned(),
     }
 }

@@ -107,9 +107,8 @@ async fn inspect(call: Call) -> Result<Reply> {
     Reply::ok(&shown)
 }
 
-async fn update(call: Call) -> Result<Reply> {
-    find(&call).await?;
-    Err(Error::not_implemented("only cluster volumes can be updated, and this engine has none"))
+async fn update(_: Call) -> Result<Reply> {
+    Err(Error::unavailable("volume update only valid for cluster volumes, but swarm is unavailable"))
 }
 
 async fn remove(call: Call) -> Result<Reply> {

@@ -45,6 +45,7 @@ impl Docker {
         value["config"] = config;
         value["created"] = json!(rfc3339(now));
         value["author"] = json!(author);
+        value["comment"] = json!(comment);
         value["container"] = json!(c.id);
         let diffs = value["rootfs"]["diff_ids"].as_array_mut();
         diffs.ok_or_else(|| Error::internal("an image has no layers"))?.push(json!(layer.diff_id));

@@ -9,6 +9,7 @@ pub mod images;
 pub mod life;
 pub mod logs;
 pub mod networks;
+mod open;
 pub mod registry;
 pub mod spec;
 pub mod streams;

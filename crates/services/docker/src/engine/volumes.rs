@@ -13,6 +13,7 @@ use pileus_host::Rootfs;
 use pileus_store::{Query, Resource, Stored};
 use serde_json::{Value, json};
 
+use super::open;
 use crate::{Container, Docker, Image, Volume, events::now_ns, new_id};
 
 /// Containers that mount a volume.
@@ -89,7 +90,7 @@ impl Docker {
         let (volume, made) = write.await?;
         let path = self.volume_path(&name);
         let doing = |e| Error::wrap(format!("failed to make {}", path.display()), e);
-        tokio::fs::create_dir_all(&path).await.map_err(doing)?;
+        open::make_last(&path).await.map_err(doing)?;
         if made {
             let told = BTreeMap::from([("driver".into(), "local".into())]);
             self.events.emit("volume", "create", &volume.name, told);
@@ -123,7 +124,7 @@ impl Docker {
             if let Some(volume) = volume {
                 let path = self.volume_path(&volume.name);
                 let doing = |e| Error::wrap(format!("failed to make {}", path.display()), e);
-                tokio::fs::create_dir_all(&path).await.map_err(doing)?;
+                open::make_last(&path).await.map_err(doing)?;
                 device::ensure(&path, &volume.options)?;
             }
         }
@@ -197,7 +198,7 @@ impl Docker {
                     let doing = |e| {
                         Error::wrap(format!("error while creating mount source path '{}'", asked.source), e)
                     };
-                    tokio::fs::create_dir_all(&asked.source).await.map_err(doing)?;
+                    open::make_dir(asked.source.as_ref()).await.map_err(doing)?;
                 }
             }
             "volume" => {

@@ -1,7 +1,10 @@
 //! What follows a container's end: a task for each that runs awaits it, writes what came, and starts it again
 //! where its policy says so. Who waits for an end is woken through a channel per container.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use pileus_host::ContainerState;
 use serde_json::json;
@@ -73,7 +76,7 @@ impl Docker {
         if let Err(e) = self.disconnect_all(&mut container).await {
             tracing::warn!(container = %id, "failed to unplug: {}", e.chain());
         }
-        let again = restarts(&container, code);
+        let again = restarts(&container, code) && !self.leaving.load(Ordering::Relaxed);
         let settled = at - container.state.started_ns > SETTLED_NS;
         let (endpoints, published) = (container.endpoints.clone(), container.published.clone());
         let container = self
@@ -119,6 +122,9 @@ impl Docker {
         tokio::spawn(async move {
             // The back-off itself is what the policy promises.
             tokio::time::sleep(pause).await;
+            if docker.leaving.load(Ordering::Relaxed) {
+                return;
+            }
             if let Err(e) = docker.start_again(&id).await {
                 tracing::warn!(container = %id, "failed to restart: {}", e.chain());
             }

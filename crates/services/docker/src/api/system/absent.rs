@@ -36,6 +36,9 @@ pub fn routes(mut table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
         table = table.route(method.clone(), "/containers/{id}/checkpoints", SOCKET, no_checkpoint);
         table = table.route(method, "/containers/{id}/checkpoints/{checkpoint}", SOCKET, no_checkpoint);
     }
+    for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+        table = table.route(method.clone(), "/", SOCKET, nowhere).route(method, "/{*rest}", SOCKET, nowhere);
+    }
     table.get("/plugins", SOCKET, plugins).post("/session", SOCKET, no_buildkit).post(
         "/grpc",
         SOCKET,
@@ -51,6 +54,10 @@ async fn no_swarm(_: Call) -> Result<Reply> {
 
 async fn plugins(_: Call) -> Result<Reply> {
     Reply::ok(&json!([]))
+}
+
+async fn nowhere(_: Call) -> Result<Reply> {
+    Err(Error::not_found("page not found"))
 }
 
 async fn no_plugin(call: Call) -> Result<Reply> {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
 use pileus_base::{Error, Result};
 
 use super::{links, mode, names::served, wanted::texts};
-use crate::{Container, Docker};
+use crate::{Container, Docker, engine::open};
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
@@ -31,9 +31,9 @@ impl Docker {
             _ => host.clone(),
         };
         let hosts = self.hosts(container, &host, &full).await?;
-        tokio::fs::write(dir.join("hosts"), hosts).await.map_err(doing)?;
-        tokio::fs::write(dir.join("hostname"), format!("{full}\n")).await.map_err(doing)?;
-        tokio::fs::write(dir.join("resolv.conf"), self.resolv_conf(container)).await.map_err(doing)
+        open::write(&dir.join("hosts"), hosts).await.map_err(doing)?;
+        open::write(&dir.join("hostname"), format!("{full}\n")).await.map_err(doing)?;
+        open::write(&dir.join("resolv.conf"), self.resolv_conf(container)).await.map_err(doing)
     }
 
     /// Those of the container whose namespace is shared.
