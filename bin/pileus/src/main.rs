@@ -16,6 +16,7 @@ mod env;
 mod image;
 mod logging;
 mod notify;
+mod oci;
 mod progress;
 mod restore;
 mod ssh;
@@ -31,6 +32,10 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    if std::path::Path::new(&called).file_name().is_some_and(|name| name == oci::NAME) {
+        return oci::main();
+    }
     let cli = Cli::parse();
     let state_dir = cli.state_dir();
     let done = match cli.command {
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Command::Console { server } => dial::console(&state_dir, &server),
         Command::Dial => dial::run(&state_dir),
         Command::Netns { server, command } => return finish(dial::netns(&state_dir, &server, &command)),
+        Command::Oci(args) => return oci::run(args),
         Command::Image { command } => image::run(&state_dir, &command),
         Command::Backup(args) => backup::run(&state_dir, &args),
         Command::Restore { file } => restore::run(&state_dir, &file),
