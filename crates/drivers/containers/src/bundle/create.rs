@@ -113,7 +113,6 @@ fn make(root: &Path, dir: &Path, launch: &mut Launch, record: &mut Record) -> Re
             Some((b'h', _)) => {
                 if let Some(all) = launch.bundle.spec.hooks() {
                     let state = record.state(Status::Creating);
-                    #[expect(deprecated, reason = "bundles still have them")]
                     let prestart = all.prestart().as_deref().unwrap_or_default();
                     hooks::run("prestart", prestart, &state)?;
                     hooks::run("createRuntime", all.create_runtime().as_deref().unwrap_or_default(), &state)?;

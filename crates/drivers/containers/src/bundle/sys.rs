@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use pileus_base::{Error, Result};
+use pileus_base::Error;
 
 /// An error in words.
 pub fn fail(words: impl Into<String>) -> Error {
