@@ -1,8 +1,8 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
-.PHONY: help setup build demo test lint bench tempest crash guest install
+.PHONY: help setup build demo test lint bench tempest crash guest install oci-validation
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this machine
 	@scripts/setup
@@ -28,6 +28,9 @@ bench: setup ## Measure; figures are in docs/benchmarks.md
 
 tempest: build ## Tempest's smoke tests of what is there
 	@scripts/tempest
+
+oci-validation: build ## The OCI runtime validation suite, beside runc's results
+	@tests/docker/oci-validation
 
 crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200

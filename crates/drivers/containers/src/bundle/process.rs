@@ -102,7 +102,11 @@ fn find(name: &str, env: &[String]) -> Result<CString> {
         }
         // SAFETY: the path outlives the call.
         let may = unsafe { libc::faccessat(libc::AT_FDCWD, at.as_ptr(), libc::X_OK, libc::AT_EACCESS) };
-        checked(may.into()).map(|_| at)
+        match checked(may.into()) {
+            // A filter that doesn't know this call refuses it so; then execve tells.
+            Err(e) if e.raw_os_error() != Some(libc::EPERM) => Err(e),
+            _ => Ok(at),
+        }
     };
     if name.contains('/') {
         return look(name).map_err(|e| match e.raw_os_error() {
