@@ -1,5 +1,6 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest crash clients docker-py guest install
+.PHONY: help setup build demo test lint bench tempest crash guest install oci-validation
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ bench: setup ## Measure; figures are in docs/benchmarks.md
 
 tempest: build ## Tempest's smoke tests of what is there
 	@scripts/tempest
+
+oci-validation: build ## The OCI runtime validation suite, beside runc's results
+	@tests/docker/oci-validation
 
 crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200

@@ -68,6 +68,11 @@ pub enum Command {
         #[arg(long)]
         admin: bool,
     },
+    /// Run containers from OCI bundles, with runc's command line
+    #[command(
+        after_help = "By the name of pileus-oci the program is this command alone:\n  ln -s \"$(command -v pileus)\" /usr/local/bin/pileus-oci"
+    )]
+    Oci(crate::oci::OciArgs),
     /// Print the configuration in effect
     Config {
         /// A configuration file

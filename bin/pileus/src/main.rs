@@ -18,6 +18,7 @@ mod fsck;
 mod image;
 mod logging;
 mod notify;
+mod oci;
 mod progress;
 mod restore;
 mod sockets;
@@ -34,6 +35,10 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    if std::path::Path::new(&called).file_name().is_some_and(|name| name == oci::NAME) {
+        return oci::main();
+    }
     let cli = Cli::parse();
     let state_dir = cli.state_dir();
     let done = match cli.command {
@@ -52,6 +57,7 @@ fn main() -> ExitCode {
             cli::DockerCommand::Explain { port } => explain::run(&state_dir, &port),
             cli::DockerCommand::Fsck { repair, json } => return fsck::run(&state_dir, repair, json),
         },
+        Command::Oci(args) => return oci::run(args),
         Command::Image { command } => image::run(&state_dir, &command),
         Command::Backup(args) => backup::run(&state_dir, &args),
         Command::Restore { file } => restore::run(&state_dir, &file),

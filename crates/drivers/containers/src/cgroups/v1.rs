@@ -19,6 +19,12 @@ const CONTROLLERS: [&str; 8] = ["memory", "cpu", "cpuacct", "cpuset", "devices",
 pub(super) struct Dirs(Vec<(&'static str, PathBuf)>);
 
 impl Dirs {
+    pub(super) fn new(dirs: Vec<(&'static str, PathBuf)>) -> Self {
+        Self(dirs)
+    }
+    pub(super) fn named(&self) -> &[(&'static str, PathBuf)] {
+        &self.0
+    }
     pub(super) fn find(root: &Path, relative: &Path) -> Self {
         let mounted = |c: &&str| root.join(c).join("cgroup.procs").exists();
         Self(CONTROLLERS.into_iter().filter(mounted).map(|c| (c, root.join(c).join(relative))).collect())
@@ -60,7 +66,7 @@ pub(super) fn ensure(dirs: &Dirs) -> Result<()> {
 }
 
 /// A new cpuset has no processors and no memory, and takes no process until it has.
-fn inherit_cpuset(dir: &Path) -> Result<()> {
+pub(super) fn inherit_cpuset(dir: &Path) -> Result<()> {
     let Some(parent) = dir.parent() else { return Ok(()) };
     for file in ["cpuset.cpus", "cpuset.mems"] {
         if read(&dir.join(file)).trim().is_empty() {
@@ -95,6 +101,22 @@ pub(super) fn apply(dirs: &Dirs, resources: &LinuxResources) -> Result<()> {
     }
     if let (Some(dir), Some(io)) = (dirs.of("blkio"), resources.block_io()) {
         apply_io(dir, io)?;
+    }
+    for limit in resources.hugepage_limits().iter().flatten() {
+        if let Some(dir) = dirs.of("hugetlb") {
+            let file = dir.join(format!("hugetlb.{}.limit_in_bytes", limit.page_size()));
+            write(&file, &limit.limit().to_string())?;
+        }
+    }
+    if let Some(network) = resources.network() {
+        if let (Some(dir), Some(class)) = (dirs.of("net_cls"), network.class_id().filter(|c| *c != 0)) {
+            write(&dir.join("net_cls.classid"), &class.to_string())?;
+        }
+        for one in network.priorities().iter().flatten() {
+            if let Some(dir) = dirs.of("net_prio") {
+                write(&dir.join("net_prio.ifpriomap"), &format!("{} {}", one.name(), one.priority()))?;
+            }
+        }
     }
     if let (Some(dir), Some(devices)) = (dirs.of("devices"), resources.devices()) {
         for device in devices {

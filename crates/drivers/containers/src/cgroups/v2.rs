@@ -18,7 +18,7 @@ pub(super) fn ensure(root: &Path, dir: &Path) -> Result<()> {
 }
 
 /// Has `dir` pass its controllers on to its children, one by one: a kernel may lack some.
-fn pass_on(dir: &Path) {
+pub(super) fn pass_on(dir: &Path) {
     let enabled = read(&dir.join("cgroup.subtree_control"));
     for controller in CONTROLLERS {
         if enabled.split_whitespace().any(|c| c == controller) {

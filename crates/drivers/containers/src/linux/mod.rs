@@ -4,7 +4,7 @@
 //! there and in the kernel; the driver keeps only who attached before the start.
 
 mod launch;
-mod options;
+pub(crate) mod options;
 #[path = "../../supervisor/src/plan.rs"]
 mod plan;
 mod translate;
