@@ -162,6 +162,16 @@ fn apply_memory(dir: &Path, memory: &LinuxMemory) -> Result<()> {
     if let Some(reservation) = memory.reservation().filter(|v| *v != 0) {
         write(&dir.join("memory.soft_limit_in_bytes"), &reservation.to_string())?;
     }
+    // Kernels before 5.16 count their own memory apart; later ones refuse the first of these.
+    for (file, value) in [
+        ("memory.kmem.limit_in_bytes", memory.kernel()),
+        ("memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp()),
+    ] {
+        let Some(value) = value.filter(|v| *v != 0) else { continue };
+        if let Err(e) = super::put(&dir.join(file), &value.to_string()) {
+            tracing::warn!(file, value, error = %e, "this kernel doesn't have the control; limit discarded");
+        }
+    }
     if let Some(swappiness) = memory.swappiness().filter(|v| *v <= 100) {
         write(&dir.join("memory.swappiness"), &swappiness.to_string())?;
     }
