@@ -137,6 +137,7 @@ fn made_with(
         bundle,
         rootfs,
         cgroups: Vec::new(),
+        idmaps: Vec::new(),
         console: console.or(own_console),
         preserve_fds: args.preserve_fds,
         no_pivot: args.no_pivot,

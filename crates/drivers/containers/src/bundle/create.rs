@@ -79,6 +79,13 @@ fn make(root: &Path, dir: &Path, launch: &mut Launch, record: &mut Record) -> Re
     if let (Some(uid), Some(gid)) = (owner(ids), owner(groups)) {
         chown(&fifo, Some(uid), Some(gid)).map_err(doing("chown exec fifo"))?;
     }
+    // Here, where `/proc` knows processes by the numbers that we know them by.
+    let mounts = launch.bundle.spec.mounts().iter().flatten();
+    let maps = mounts.map(|one| match (one.uid_mappings(), one.gid_mappings()) {
+        (Some(ids), Some(groups)) => userns::of(ids, groups).map(Some),
+        _ => Ok(None),
+    });
+    launch.idmaps = maps.collect::<std::io::Result<_>>().map_err(doing("map the ids of a mount"))?;
     let spaces = Spaces::of(&launch.bundle.spec)?;
     let dir = File::open(dir).map_err(doing("open the container's directory"))?;
     let (mut ours, mut theirs) = UnixStream::pair().map_err(doing("socketpair"))?;

@@ -315,8 +315,9 @@ fn build(launch: &Launch) -> Result<OwnedFd> {
     mount(&path, &path, "bind", libc::MS_BIND | libc::MS_REC, "").map_err(doing(format!("bind {path}")))?;
     let root: OwnedFd = fs::File::open(&path).map_err(doing(format!("open {path}")))?.into();
     let mut later = mounts::Later::default();
-    for one in spec.mounts().iter().flatten() {
-        mounts::add(&root, one, &launch.cgroups, &mut later)?;
+    for (n, one) in spec.mounts().iter().flatten().enumerate() {
+        let idmap = launch.idmaps.get(n).and_then(Option::as_ref);
+        mounts::add(&root, one, &launch.cgroups, idmap, &mut later)?;
     }
     devices::make(&root, spec)?;
     mounts::finish(&root, &later)?;

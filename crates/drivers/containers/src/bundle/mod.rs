@@ -21,7 +21,7 @@ mod watch;
 
 use std::{
     fs,
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
 };
 
@@ -54,6 +54,8 @@ pub struct Launch {
     pub rootfs: PathBuf,
     /// Its control group's directories, by hierarchy.
     pub cgroups: Vec<(String, PathBuf)>,
+    /// For each mount with a map of its own, a user namespace with that; `create` makes them.
+    pub idmaps: Vec<Option<OwnedFd>>,
     /// Where the master of its terminal goes.
     pub console: Option<UnixStream>,
     /// Descriptors above the standard ones that it gets.

@@ -53,7 +53,13 @@ pub struct Later {
 ///
 /// # Errors
 /// Where the kernel refuses it.
-pub fn add(root: &OwnedFd, one: &Mount, cgroups: &[(String, PathBuf)], later: &mut Later) -> Result<()> {
+pub fn add(
+    root: &OwnedFd,
+    one: &Mount,
+    cgroups: &[(String, PathBuf)],
+    idmap: Option<&OwnedFd>,
+    later: &mut Later,
+) -> Result<()> {
     let target = one.destination().to_string_lossy().into_owned();
     let source = one.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let mut kind = one.typ().clone().unwrap_or_default();
@@ -65,7 +71,7 @@ pub fn add(root: &OwnedFd, one: &Mount, cgroups: &[(String, PathBuf)], later: &m
         kind = "bind".into();
     }
     match &*kind {
-        "bind" => bind(root, &source, &target, &options, one).map_err(failed)?,
+        "bind" => bind(root, &source, &target, &options, idmap).map_err(failed)?,
         "cgroup" | "cgroup2" => groups(root, &target, &options, cgroups).map_err(failed)?,
         _ => {
             let early = options.flags & libc::MS_RDONLY != 0 && kind == "tmpfs";
@@ -115,15 +121,19 @@ fn real(root: &OwnedFd, target: &str) -> io::Result<()> {
     }
 }
 
-fn bind(root: &OwnedFd, source: &str, target: &str, options: &Options, one: &Mount) -> io::Result<()> {
+fn bind(
+    root: &OwnedFd,
+    source: &str,
+    target: &str,
+    options: &Options,
+    idmap: Option<&OwnedFd>,
+) -> io::Result<()> {
     let directory = fs::metadata(source)?.is_dir();
     let at = ensure(root, target, directory)?;
     let recursive = options.flags & libc::MS_REC != 0;
     let tree = open_tree(source, recursive)?;
     let (set, clear) = options::attributes(options.flags, options.named);
-    let (ids, groups) = (one.uid_mappings(), one.gid_mappings());
-    if let (Some(ids), Some(groups)) = (ids, groups) {
-        let userns = super::userns::of(ids, groups)?;
+    if let Some(userns) = idmap {
         let userns_fd = userns.as_raw_fd() as u64;
         let attr = MountAttr { set: MOUNT_ATTR_IDMAP, userns: userns_fd, ..MountAttr::default() };
         set_attributes(&tree, options.deep_idmap, &attr)?;
