@@ -294,10 +294,9 @@ impl Docker {
         if ran {
             self.container_event(container, "kill", &[("signal", "9".into())]);
         }
+        self.clear_shm(container);
         self.host.remove_container(&id).await?;
         self.disconnect_all(container).await?;
-        self.clear_shm(container);
-        self.clear_parts(container);
         if ran {
             let ran = (now_ns() - container.state.started_ns).max(0) / 1_000_000_000;
             let told = [("execDuration", ran.to_string()), ("exitCode", "137".into())];

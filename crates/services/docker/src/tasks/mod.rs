@@ -10,6 +10,7 @@ use crate::{Container, Docker, events::now_ns, store::Status};
 /// Brings documents and host together again: adopts what runs, notes what ended, removes what was being
 /// removed or is nobody's.
 pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
+    docker.clear_parts();
     let all = docker.containers().await?;
     let known: BTreeSet<&str> = all.iter().map(|c| c.id.as_str()).collect();
     for id in docker.host.containers().await? {
@@ -63,7 +64,6 @@ async fn undo_start(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
     }
     docker.disconnect_all(&mut c).await?;
     docker.clear_shm(&c);
-    docker.clear_parts(&c);
     let again = crate::engine::watch::restarts(&c, 128);
     let (endpoints, published) = (c.endpoints.clone(), c.published.clone());
     docker

@@ -84,7 +84,10 @@ impl Docker {
     pub(crate) fn parts(&self, c: &Container) -> Result<Parts> {
         let mut parts = Parts::default();
         for (n, m) in c.mounts.iter().enumerate().filter(|(_, m)| m[SUBPATH].is_string()) {
-            let at = self.container_dir(&c.id).join(format!("part-{n}"));
+            let dir = self.parts_dir();
+            std::fs::create_dir_all(&dir)
+                .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
+            let at = dir.join(format!("{}-{n}", c.id));
             remove(&at);
             part(Path::new(&text(m, "Source")), Path::new(&text(m, SUBPATH)), &at)?;
             parts.0.push((text(m, "Destination"), at));
@@ -93,10 +96,15 @@ impl Docker {
     }
 
     /// Takes away parts that a killed daemon left.
-    pub(crate) fn clear_parts(&self, c: &Container) {
-        for n in (0..c.mounts.len()).filter(|n| c.mounts[*n][SUBPATH].is_string()) {
-            remove(&self.container_dir(&c.id).join(format!("part-{n}")));
+    pub(crate) fn clear_parts(&self) {
+        for entry in std::fs::read_dir(self.parts_dir()).into_iter().flatten().flatten() {
+            remove(&entry.path());
         }
+    }
+
+    /// Beside the containers' directories, which are removed with all that is in them.
+    fn parts_dir(&self) -> PathBuf {
+        self.options.state_dir.join("parts")
     }
 }
 
