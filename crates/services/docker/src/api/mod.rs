@@ -56,15 +56,10 @@ pub static FAMILY: Family = Family {
     body_max: 4 << 20,
 };
 
-/// What the reference says of a path or method that isn't there.
-const NO_ROUTE: &str = "page not found";
-
 /// The engine shows its 500s: who reads them is root on this host.
 fn message(e: &Error) -> String {
     match e.kind() {
         Kind::Internal => e.chain(),
-        Kind::MethodNotAllowed => NO_ROUTE.into(),
-        Kind::NotFound if e.message() == "The resource could not be found." => NO_ROUTE.into(),
         // The reference's router knows no other answer.
         Kind::MethodNotAllowed => "page not found".to_owned(),
         _ => e.message().to_owned(),

@@ -106,13 +106,6 @@ fn sandbox_key(c: &Container, dir: &str) -> String {
     state.join("netns").join(format!("c-{}", &c.id[..12.min(c.id.len())])).display().to_string()
 }
 
-fn log_path(c: &Container, dir: &str) -> String {
-    match c.host_config["LogConfig"]["Type"].as_str() {
-        None | Some("json-file") => format!("{dir}/json.log"),
-        _ => String::new(),
-    }
-}
-
 /// The directories of its overlay; `dir` is the container's own.
 fn graph(c: &Container, dir: &str) -> Value {
     let state = dir.rsplitn(3, '/').last().unwrap_or("");

@@ -8,10 +8,7 @@ use pileus_store::Query;
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::{
-    Container, Image, Volume,
-    engine::volumes::{mount, uses},
-};
+use crate::{Container, Image, Volume, engine::volumes::uses};
 
 /// What may be asked for.
 const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
@@ -44,7 +41,7 @@ pub async fn df(call: Call) -> Result<Reply> {
         for c in &containers {
             let written = docker.host.container_size(&c.id).await.unwrap_or(0);
             let image = images.iter().find(|i| i.id == c.image_id).map_or(0, |i| i.size());
-            container_views.push(views::row(c, &networks, Some((written, written + image))));
+            container_views.push(crate::model::views::row(c, &networks, Some((written, written + image))));
         }
     }
     let mut volume_views = Vec::new();
