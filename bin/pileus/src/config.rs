@@ -168,6 +168,9 @@ impl Default for Compute {
 pub struct Docker {
     /// Serve the engine at `<state-dir>/docker.sock`.
     pub enabled: bool,
+    /// Have `/run/docker.sock` lead to it too, where no other engine is there: clients without `DOCKER_HOST`
+    /// look there.
+    pub link: bool,
     /// The project that the engine's networks and volumes belong to.
     pub project: String,
     /// The group that may open the socket, where the host has it; whoever is in it is root's equal.
@@ -211,6 +214,7 @@ impl Default for Docker {
     fn default() -> Self {
         Self {
             enabled: true,
+            link: true,
             project: "demo".into(),
             group: "pileus".into(),
             tcp: None,

@@ -29,6 +29,7 @@ use crate::{
     clouds::{self, Clouds},
     config::Config,
     control, docker,
+    docker_link::Link,
     sockets::{self, Reach},
     state::{StateDir, docker_socket, socket},
     tls,
@@ -66,6 +67,7 @@ pub struct Daemon {
     reconcilers: Arc<Running>,
     stop: Arc<Notify>,
     parts: Arc<control::Parts>,
+    docker_link: Option<Link>,
 }
 
 /// An error of the product as one of the program.
@@ -189,15 +191,17 @@ impl Daemon {
             sockets::listen(&socket(&state.path), Reach::Owner)?,
             vec![Mount { prefix: "", service: Arc::new(control::service(parts.clone())) }],
         );
+        let mut docker_link = None;
         if let Some(docker) = docker {
             let mount = Mount { prefix: "", service: Arc::new(docker.service()) };
             let reach = Reach::Group(&config.docker.group);
             server.unix(sockets::listen(&docker_socket(&state.path), reach)?, vec![mount.clone()]);
+            docker_link = config.docker.link.then(|| Link::make(&state.path)).flatten();
             if let Some(docker::Tcp { listener, acceptor, .. }) = tcp {
                 server.tcp(listener, acceptor, vec![mount]);
             }
         }
-        Ok(Self { base_url, server, runner, reconcilers, stop, parts })
+        Ok(Self { base_url, server, runner, reconcilers, stop, parts, docker_link })
     }
 
     /// Where it is served.
@@ -212,6 +216,7 @@ impl Daemon {
 
     /// Stops in reverse order; servers run on, unless `pileus down` asked for them too.
     pub async fn stop(self) -> anyhow::Result<()> {
+        drop(self.docker_link);
         self.server.stop().await;
         self.reconcilers.stop().await;
         self.runner.stop().await;

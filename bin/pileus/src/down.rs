@@ -23,6 +23,7 @@ pub fn run(state_dir: &Path, args: &DownArgs) -> anyhow::Result<()> {
         wait(pid).await
     })?;
     if args.purge {
+        unmount_below(state_dir)?;
         std::fs::remove_dir_all(state_dir)
             .with_context(|| format!("failed to remove `{}`", state_dir.display()))?;
         println!("the cloud in {} is gone", state_dir.display());
@@ -42,6 +43,27 @@ async fn wait(pid: i32) -> anyhow::Result<()> {
     });
     if ended.await?? == 0 {
         bail!("the daemon did not stop in time; see its log");
+    }
+    Ok(())
+}
+
+/// Unmounts whatever is below a directory: what is mounted there, a volume that is a directory of the host, is not to
+/// be removed with it.
+fn unmount_below(dir: &Path) -> anyhow::Result<()> {
+    let dir = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let text = std::fs::read_to_string("/proc/self/mountinfo").context("failed to read the mounts")?;
+    let mut below: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .filter(|at| Path::new(at).starts_with(&dir) && Path::new(at) != dir)
+        .collect();
+    // The last mounted first.
+    below.reverse();
+    for at in below {
+        // The kernel writes blanks as `\040`.
+        let path = at.replace("\\040", " ");
+        rustix::mount::unmount(&*path, rustix::mount::UnmountFlags::DETACH)
+            .with_context(|| format!("failed to unmount `{path}`"))?;
     }
     Ok(())
 }

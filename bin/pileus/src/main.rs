@@ -11,6 +11,7 @@ mod control;
 mod daemon;
 mod dial;
 mod docker;
+mod docker_link;
 mod down;
 mod env;
 mod explain;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pileus_base::{Error, Result};
-use pileus_host::{AppliedLayer, BoxFuture, Change, Layers, PathStat, Reader, Rootfs};
+use pileus_host::{AppliedLayer, BoxFuture, Change, Layers, PathStat, Reader, Rootfs, Seen};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, ReadBuf},
     runtime::Handle,
@@ -111,6 +111,22 @@ fn stat(stat: pileus_layers::PathStat) -> PathStat {
     PathStat { name, size, mode, mtime, link_target }
 }
 
+fn seen(seen: &Seen) -> pileus_layers::Seen {
+    match seen {
+        Seen::Process(pid) => pileus_layers::Seen::Process(*pid),
+        Seen::Mounts(all) => pileus_layers::Seen::Mounts(
+            all.iter()
+                .map(|m| pileus_layers::TreeMount {
+                    source: m.source.clone(),
+                    subpath: m.subpath.clone(),
+                    destination: m.destination.clone(),
+                    read_only: m.read_only,
+                })
+                .collect(),
+        ),
+    }
+}
+
 impl Layers for Agent {
     fn apply_layer<'a>(
         &'a self,
@@ -181,24 +197,25 @@ impl Layers for Agent {
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
     ) -> BoxFuture<'a, Result<PathStat>> {
         let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
-        let path = path.to_owned();
-        Box::pin(blocking(move || driver.stat_path(&id, &layers, pid, &path).map(stat)))
+        let (path, seen) = (path.to_owned(), seen.map(self::seen));
+        Box::pin(blocking(move || driver.stat_path(&id, &layers, seen.as_ref(), &path).map(stat)))
     }
     fn copy_out<'a>(
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
     ) -> BoxFuture<'a, Result<(PathStat, Reader)>> {
         let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
-        let path = path.to_owned();
+        let (path, seen) = (path.to_owned(), seen.map(self::seen));
         Box::pin(async move {
-            let (found, write) = blocking(move || driver.copy_out(&id, &layers, pid, &path)).await?;
+            let (found, write) =
+                blocking(move || driver.copy_out(&id, &layers, seen.as_ref(), &path)).await?;
             Ok((stat(found), written(write)))
         })
     }
@@ -206,16 +223,16 @@ impl Layers for Agent {
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
         tar: Reader,
         strict: bool,
     ) -> BoxFuture<'a, Result<()>> {
         let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
-        let path = path.to_owned();
+        let (path, seen) = (path.to_owned(), seen.map(self::seen));
         Box::pin(async move {
             let tar = Blocking::new(tar);
-            blocking(move || driver.copy_in(&id, &layers, pid, &path, tar, strict)).await
+            blocking(move || driver.copy_in(&id, &layers, seen.as_ref(), &path, tar, strict)).await
         })
     }
     fn seed_volume<'a>(

@@ -1,6 +1,6 @@
 //! Layers of images and the files of containers, as a host needs to know them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pileus_base::Result;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,28 @@ pub struct PathStat {
     pub link_target: String,
 }
 
+/// A file or directory of the host that is at a place of a container's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeMount {
+    /// On the host.
+    pub source: PathBuf,
+    /// Below the source; empty for all of it.
+    pub subpath: PathBuf,
+    /// In the container.
+    pub destination: PathBuf,
+    /// Whether nothing may be written there.
+    pub read_only: bool,
+}
+
+/// How a container's files are seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// As this process, its first, sees them.
+    Process(u32),
+    /// As they are on disk, with these mounts.
+    Mounts(Vec<TreeMount>),
+}
+
 /// Layers and files. Tar is read and written as Docker does it (PAX, `.wh.` for what is deleted). No path
 /// leaves the tree it belongs to.
 pub trait Layers: Send + Sync + 'static {
@@ -86,12 +108,12 @@ pub trait Layers: Send + Sync + 'static {
     fn container_size<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<u64>>;
     /// A container's whole filesystem as a tar.
     fn export_container<'a>(&'a self, id: &'a str, rootfs: &'a Rootfs) -> BoxFuture<'a, Result<Reader>>;
-    /// What is at `path` in a container; `pid` is its first process where it runs.
+    /// What is at `path` in a container; without `seen`, as it is on disk.
     fn stat_path<'a>(
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
     ) -> BoxFuture<'a, Result<PathStat>>;
     /// What is at `path` as a tar.
@@ -99,7 +121,7 @@ pub trait Layers: Send + Sync + 'static {
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
     ) -> BoxFuture<'a, Result<(PathStat, Reader)>>;
     /// Unpacks a tar into the directory `path`. `strict` refuses to put a file in a directory's place or
@@ -108,7 +130,7 @@ pub trait Layers: Send + Sync + 'static {
         &'a self,
         id: &'a str,
         rootfs: &'a Rootfs,
-        pid: Option<u32>,
+        seen: Option<&'a Seen>,
         path: &'a str,
         tar: Reader,
         strict: bool,

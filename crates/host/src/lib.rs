@@ -35,7 +35,7 @@ pub use containers::{
     ContainerSpec, ContainerState, ContainerStats, Containers, ExecSpec, LogKind, LogSpec, Rootfs, Wanted,
 };
 pub use disks::{DiskSource, DiskSpec, ImageFacts, ImageFile};
-pub use layers::{AppliedLayer, Change, Layers, PathStat, Reader};
+pub use layers::{AppliedLayer, Change, Layers, PathStat, Reader, Seen, TreeMount};
 pub use metadata::{MetadataAnswer, MetadataQuery, MetadataSource};
 pub use networks::{DhcpOption, Ipv6Mode, NetworkSpec, PortSpec, SubnetSpec};
 pub use servers::{

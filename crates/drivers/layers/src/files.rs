@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use crate::{
-    Layers, PathStat,
+    Layers, PathStat, Seen,
     attrs::Attrs,
     decode::plain,
     merged::View,
@@ -89,8 +89,14 @@ impl Layers {
     ///
     /// # Errors
     /// 404 if there is nothing.
-    pub fn stat_path(&self, id: &str, layers: &[String], pid: Option<u32>, path: &str) -> Result<PathStat> {
-        find(&self.tree(layers, id, pid, false)?, id, path)?.told()
+    pub fn stat_path(
+        &self,
+        id: &str,
+        layers: &[String],
+        seen: Option<&Seen>,
+        path: &str,
+    ) -> Result<PathStat> {
+        find(&self.tree(layers, id, seen, false)?, id, path)?.told()
     }
 
     /// What is at `path` in a container, and what writes it as a tar whose names begin with its last name.
@@ -101,10 +107,10 @@ impl Layers {
         &self,
         id: &str,
         layers: &[String],
-        pid: Option<u32>,
+        seen: Option<&Seen>,
         path: &str,
     ) -> Result<(PathStat, WriteTar)> {
-        let root = self.tree(layers, id, pid, false)?;
+        let root = self.tree(layers, id, seen, false)?;
         let found = find(&root, id, path)?;
         let stat = found.told()?;
         let write = move |out: &mut dyn Write| {
@@ -137,12 +143,12 @@ impl Layers {
         &self,
         id: &str,
         layers: &[String],
-        pid: Option<u32>,
+        seen: Option<&Seen>,
         path: &str,
         tar: impl Read + Send,
         strict: bool,
     ) -> Result<()> {
-        let root = self.tree(layers, id, pid, true)?;
+        let root = self.tree(layers, id, seen, true)?;
         let clean = clean_abs(path.as_bytes());
         match root.dir(&clean) {
             Ok(_) => {}

@@ -15,6 +15,7 @@ mod changes;
 mod decode;
 mod files;
 mod merged;
+mod mounted;
 mod pack;
 mod root;
 mod sparse;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use pileus_base::Error;
 
 pub use files::WriteTar;
+pub use mounted::{Seen, TreeMount};
 pub use store::Limits;
 
 /// A layer that has been unpacked.

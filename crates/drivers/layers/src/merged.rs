@@ -12,7 +12,7 @@ use rustix::{
     },
 };
 
-use crate::{Layers, os, root::Root};
+use crate::{Layers, Seen, mounted::mounted, os, root::Root};
 
 /// What the overlay is of.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +48,15 @@ impl Layers {
     }
 
     /// A container's tree, as it is while it runs or as it would be.
-    pub(crate) fn tree(&self, layers: &[String], id: &str, pid: Option<u32>, write: bool) -> Result<Root> {
-        match pid {
-            Some(pid) => Root::of_process(pid),
-            None if write => self.merged(layers, View::Write(id)),
-            None => self.merged(layers, View::Read(id)),
+    pub(crate) fn tree(&self, layers: &[String], id: &str, seen: Option<&Seen>, write: bool) -> Result<Root> {
+        match seen {
+            Some(Seen::Process(pid)) => Root::of_process(*pid),
+            // A place for a mount may have to be made.
+            Some(Seen::Mounts(all)) if !all.is_empty() => {
+                mounted(self.merged(layers, View::Write(id))?, all, &self.container(id)?)
+            }
+            _ if write => self.merged(layers, View::Write(id)),
+            _ => self.merged(layers, View::Read(id)),
         }
     }
 }

@@ -15,19 +15,26 @@ use crate::{os, shown};
 #[derive(Debug)]
 pub(crate) struct Root {
     fd: OwnedFd,
+    /// The mount namespace that it is in, kept alive.
+    _ns: Option<OwnedFd>,
 }
 
 impl Root {
     /// The tree at `fd`, a directory.
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, _ns: None }
+    }
+
+    /// The same, with the namespace that it is mounted in.
+    pub(crate) fn within(self, ns: OwnedFd) -> Self {
+        Self { fd: self.fd, _ns: Some(ns) }
     }
 
     /// The tree at a path of the host.
     pub(crate) fn open(path: &std::path::Path) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(path, flags, Mode::empty()).map_err(os(format!("open {}", path.display())))?;
-        Ok(Self { fd })
+        Ok(Self::new(fd))
     }
 
     /// The root of a process's tree.

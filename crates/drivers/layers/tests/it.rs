@@ -10,7 +10,7 @@ use std::{
 };
 
 use pileus_base::Kind;
-use pileus_layers::{AppliedLayer, Layers, Limits};
+use pileus_layers::{AppliedLayer, Layers, Limits, Seen, TreeMount};
 use tar::{Builder, EntryType, Header};
 
 struct Fixture {
@@ -265,7 +265,8 @@ fn files_go_in_and_out_but_not_astray() {
 fn a_process_that_runs_is_looked_into() {
     let f = Fixture::new();
     f.container("c");
-    let pid = Some(std::process::id());
+    let seen = Seen::Process(std::process::id());
+    let pid = Some(&seen);
     let path = f.dir.path().join("in");
     fs::create_dir(&path).unwrap();
     let path = path.to_str().unwrap();
@@ -291,4 +292,39 @@ fn limits_hold_and_containers_of_no_layers_are_exported() {
     let mut out = Vec::new();
     f.layers.export_container("c", &[]).unwrap()(&mut out).unwrap();
     assert_eq!(entries(&out), [("x".to_owned(), "y".to_owned())]);
+}
+
+#[test]
+fn a_stopped_container_is_seen_with_its_mounts() {
+    let f = Fixture::new();
+    let upper = f.container("c");
+    let volume = tempfile::tempdir().unwrap();
+    fs::create_dir(volume.path().join("sub")).unwrap();
+    std::os::unix::fs::symlink("/etc", volume.path().join("out")).unwrap();
+    let seen = |subpath: &str, read_only| {
+        Seen::Mounts(vec![TreeMount {
+            source: volume.path().into(),
+            subpath: subpath.into(),
+            destination: "/vol/here".into(),
+            read_only,
+        }])
+    };
+    let put = |path: &str, seen: &Seen| {
+        f.layers.copy_in("c", &[], Some(seen), path, &tar(&[(F, "a", "1")])[..], false)
+    };
+    put("/vol/here", &seen("", false)).unwrap();
+    assert_eq!(fs::read_to_string(volume.path().join("a")).unwrap(), "1");
+    assert!(!upper.join("vol/here/a").exists() && upper.join("vol/here").is_dir());
+    put("/vol/here", &seen("sub", false)).unwrap();
+    assert!(volume.path().join("sub/a").exists());
+    assert!(put("/vol/here", &seen("", true)).is_err());
+    assert!(put("/vol/here", &seen("out", false)).is_err());
+    put("/vol", &seen("", true)).unwrap();
+    assert!(upper.join("vol/a").exists());
+    let (stat, write) = f.layers.copy_out("c", &[], Some(&seen("", false)), "/vol/here/a").unwrap();
+    let mut tar = Vec::new();
+    write(&mut tar).unwrap();
+    assert_eq!((stat.size, entries(&tar)), (1, vec![("a".to_owned(), "1".to_owned())]));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(f.dir.path().to_str().unwrap()));
 }

@@ -7,6 +7,7 @@ mod life;
 mod lists;
 mod socket;
 pub(super) mod streams;
+mod top;
 
 pub(super) use life::size as life_size;
 
@@ -39,7 +40,7 @@ pub fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
         .get("/containers/{id}/attach/ws", SOCKET, streams::attach_ws)
         .get("/containers/{id}/logs", SOCKET, streams::logs)
         .post("/containers/{id}/resize", SOCKET, life::resize)
-        .get("/containers/{id}/top", SOCKET, facts::top)
+        .get("/containers/{id}/top", SOCKET, top::top)
         .get("/containers/{id}/stats", SOCKET, facts::stats)
         .get("/containers/{id}/changes", SOCKET, files::changes)
         .get("/containers/{id}/export", SOCKET, files::export)

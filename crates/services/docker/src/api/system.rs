@@ -5,6 +5,7 @@ mod absent;
 mod df;
 mod events;
 mod info;
+mod limits;
 
 use std::sync::Arc;
 

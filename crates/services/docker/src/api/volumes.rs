@@ -55,7 +55,9 @@ async fn list(call: Call) -> Result<Reply> {
         [] => None,
         [one] if matches!(one.as_str(), "true" | "1" | "True") => Some(true),
         [one] if matches!(one.as_str(), "false" | "0" | "False") => Some(false),
-        other => return Err(Error::bad_request(format!("invalid filter 'dangling={other:?}'"))),
+        other => {
+            return Err(Error::bad_request(format!("invalid filter 'dangling=[{}]'", other.join(" "))));
+        }
     };
     let (mut volumes, containers) = all(&call.state).await?;
     let names = filters.of("name");

@@ -78,26 +78,3 @@ impl Docker {
         Ok(id)
     }
 }
-
-/// A tag as it is kept: `docker.io/library/busybox:latest`.
-pub fn normal(repo: &str, tag: &str) -> String {
-    let tag = if tag.is_empty() { "latest" } else { tag };
-    let host = repo.split_once('/').is_some_and(|(h, _)| h.contains(['.', ':']) || h == "localhost");
-    match (host, repo.contains('/')) {
-        (true, _) => format!("{repo}:{tag}"),
-        (false, true) => format!("docker.io/{repo}:{tag}"),
-        (false, false) => format!("docker.io/library/{repo}:{tag}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::normal;
-
-    #[test]
-    fn tags_are_kept_whole() {
-        assert_eq!(normal("x", ""), "docker.io/library/x:latest");
-        assert_eq!(normal("a/x", "1"), "docker.io/a/x:1");
-        assert_eq!(normal("localhost:5000/x", "1"), "localhost:5000/x:1");
-    }
-}

@@ -95,6 +95,9 @@ impl Docker {
         let client = body
             .as_object()
             .ok_or_else(|| Error::bad_request("invalid JSON: got EOF while reading request body"))?;
+        if client.keys().all(|k| matches!(k.as_str(), "HostConfig" | "NetworkingConfig")) {
+            return Err(Error::bad_request("config cannot be empty in order to create a container"));
+        }
         let asked = name.strip_prefix('/').unwrap_or(name).to_owned();
         if !asked.is_empty() {
             config::check_name(&asked)?;
@@ -191,15 +194,22 @@ impl Docker {
         if new.is_empty() {
             return Err(Error::bad_request("Neither old nor new names may be empty"));
         }
-        config::check_name(&new)?;
         let old = self.container(id).await?.value;
+        if let Err(e) = config::check_name(&new) {
+            // The reference names it as it keeps it, with the slash.
+            let told = e.message().replacen('(', "(/", 1);
+            return Err(Error::bad_request(format!("Error when allocating new name: {told}")));
+        }
         if old.name == new {
             return Err(Error::bad_request("Renaming a container with the same name as its current name"));
         }
         let wanted = new.clone();
         let renamed = self.change(&old.id, move |c| c.name.clone_from(&wanted)).await;
         let renamed = renamed.map_err(|e| match taken(&e) {
-            Some(t) => name_taken(&new, &t.id),
+            Some(t) => {
+                let taken = name_taken(&new, &t.id);
+                Error::conflict(format!("Error when allocating new name: {}", taken.message()))
+            }
             None => e,
         })?;
         self.container_event(&renamed, "rename", &[("oldName", format!("/{}", old.name))]);
@@ -216,9 +226,16 @@ impl Docker {
         force: bool,
         volumes: bool,
     ) -> Result<()> {
-        let id = self.container(name).await?.value.id;
+        let found = self.container(name).await?.value;
+        let id = found.id;
         let lock = self.lock(&id);
-        let _held = lock.lock().await;
+        let _held = match lock.try_lock() {
+            Ok(held) => held,
+            Err(_) if found.state.status == Status::Removing => {
+                return Err(Error::conflict(format!("removal of container {name} is already in progress")));
+            }
+            Err(_) => lock.lock().await,
+        };
         let Some(found) = self.find_container(&id).await? else { return Err(Container::not_found(name)) };
         let mut container = found.value;
         if !force
@@ -230,9 +247,40 @@ impl Docker {
                 container.name
             )));
         }
-        let ran = container.runs();
-        self.change(&id, |c| c.state.status = Status::Removing).await?;
-        self.finish_removal(&mut container, volumes, ran).await
+        self.remove_held(&mut container, volumes).await
+    }
+
+    /// Removes one that has ended and was to be removed then.
+    pub(crate) async fn remove_ended(&self, id: &str) -> Result<()> {
+        let lock = self.lock(id);
+        let _held = lock.lock().await;
+        match self.find_container(id).await? {
+            // Somebody may have started it again.
+            Some(mut c) if !c.runs() => self.remove_held(&mut c.value, true).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a container whose lock is held: first its document says so, and what is to go with it.
+    async fn remove_held(&self, container: &mut Container, volumes: bool) -> Result<()> {
+        let (id, ran) = (container.id.clone(), container.runs());
+        let intend = move |c: &mut Container| {
+            c.state.status = Status::Removing;
+            c.state.remove_volumes = volumes;
+        };
+        self.change(&id, intend).await?;
+        let done = self.finish_removal(container, volumes, ran).await;
+        if let Err(e) = &done {
+            let text = e.message().to_owned();
+            let dead = move |c: &mut Container| {
+                c.state.status = Status::Dead;
+                c.state.pid = 0;
+                c.state.error.clone_from(&text);
+            };
+            // The first failure is what is told.
+            let _ = self.change(&id, dead).await;
+        }
+        done
     }
 
     /// What removal does once it is written down.
@@ -246,6 +294,7 @@ impl Docker {
         if ran {
             self.container_event(container, "kill", &[("signal", "9".into())]);
         }
+        self.clear_shm(container);
         self.host.remove_container(&id).await?;
         self.disconnect_all(container).await?;
         if ran {
@@ -258,9 +307,12 @@ impl Docker {
         {
             return Err(Error::wrap("failed to remove a container's directory", e));
         }
+        // Before the document, which a daemon that is killed here finds again.
+        if let Err(e) = self.release_volumes(container, volumes).await {
+            tracing::warn!(container = %id, "failed to remove a volume: {}", e.chain());
+        }
         let gone = id.clone();
         self.store.write(move |tx| tx.delete::<Container>(&gone).map(drop)).await?;
-        self.release_volumes(container, volumes).await?;
         self.execs.lock().retain(|_, e| e.container != id);
         self.tell(&id, |p| {
             if ran {

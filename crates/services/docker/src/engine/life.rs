@@ -29,7 +29,7 @@ impl Docker {
         let started = self.start_held(&id, false).await;
         drop(held);
         if started.is_err() && c.host_config["AutoRemove"] == json!(true) {
-            self.remove_container(&id, true, true).await?;
+            self.remove_ended(&id).await?;
         }
         started.map(|()| true)
     }
@@ -81,8 +81,11 @@ impl Docker {
     }
 
     async fn bring_up(&self, c: &mut Container) -> Result<u32> {
+        no_driver(&c.host_config["DeviceRequests"])?;
         let netns = self.connect_all(c).await?;
-        let spec = self.spec(c, netns.as_deref()).await?;
+        // What is mounted for the start alone goes with this, whatever comes of it.
+        let parts = self.parts(c)?;
+        let spec = self.spec(c, netns.as_deref(), &parts).await?;
         self.host.start_container(&spec).await
     }
 
@@ -95,6 +98,7 @@ impl Docker {
             Some("exit-127") => 127,
             _ => 128,
         };
+        self.clear_shm(&c);
         let text = e.message().to_owned();
         let (endpoints, published) = (c.endpoints.clone(), c.published.clone());
         let written = self
@@ -126,14 +130,10 @@ impl Docker {
     ) -> Result<bool> {
         let c = self.container(name).await?.value;
         let id = c.id.clone();
-        if c.state.status == Status::Restarting {
-            self.change(&id, |c| {
-                c.state.stopped_by_hand = true;
-                c.state.status = Status::Exited;
-            })
-            .await?;
+        if c.state.status == Status::Restarting && self.stop_restarting(&id).await? {
             return Ok(true);
         }
+        let c = self.container(&id).await?.value;
         if !c.runs() {
             return Ok(false);
         }
@@ -173,6 +173,26 @@ impl Docker {
         Ok(true)
     }
 
+    /// Has one not be started again that waits for that; whether it still waited.
+    async fn stop_restarting(&self, id: &str) -> Result<bool> {
+        let lock = self.lock(id);
+        let _held = lock.lock().await;
+        let Some(c) = self.find_container(id).await?.filter(|c| c.state.status == Status::Restarting) else {
+            return Ok(false);
+        };
+        let change = |c: &mut Container| {
+            c.state.stopped_by_hand = true;
+            c.state.status = Status::Exited;
+        };
+        self.change(id, change).await?;
+        self.container_event(&c, "stop", &[]);
+        self.tell(id, |p| {
+            p.ends += 1;
+            p.code = c.state.exit_code;
+        });
+        Ok(true)
+    }
+
     /// Stops it where it runs, and starts it.
     pub(crate) async fn restart_container(
         self: &Arc<Self>,
@@ -194,13 +214,16 @@ impl Docker {
     pub(crate) async fn kill_container(&self, name: &str, signal: &str) -> Result<()> {
         let number = if signal.is_empty() { signals::KILL } else { signals::number(signal)? };
         let c = self
-            .running(name, |id| format!("cannot kill container: {name}: container {id} is not running"))
-            .await?;
+            .running(name, |id| format!("container {id} is not running"))
+            .await
+            .map_err(|e| Error::new(e.kind(), format!("cannot kill container: {name}: {}", e.message())))?;
         let stop =
             c.config["StopSignal"].as_str().and_then(|s| signals::number(s).ok()).unwrap_or(signals::TERM);
         let mut phases = self.phases(&c.id);
         let before = phases.borrow_and_update().ends;
         if number == signals::KILL || number == stop {
+            let lock = self.lock(&c.id);
+            let _held = lock.lock().await;
             self.change(&c.id, |c| c.state.stopped_by_hand = true).await?;
         }
         if number == signals::KILL && c.state.status == Status::Paused {
@@ -232,7 +255,8 @@ impl Docker {
             (Status::Running, false) => {
                 return Err(Error::conflict(format!("Container {} is not paused", c.id)));
             }
-            _ => return Err(Error::conflict(format!("Container {} is not running", c.id))),
+            (_, true) => return Err(Error::conflict(format!("container {} is not running", c.id))),
+            (_, false) => return Err(Error::conflict(format!("Container {} is not paused", c.id))),
         }
         self.host.pause_container(&c.id, pause).await?;
         let status = if pause { Status::Paused } else { Status::Running };
@@ -246,28 +270,23 @@ impl Docker {
         let c = self.container(name).await?.value;
         if c.runs() { Ok(c) } else { Err(Error::conflict(text(&c.id))) }
     }
+}
 
-    /// Changes limits and the restart policy.
-    pub(crate) async fn update_container(&self, name: &str, body: &serde_json::Value) -> Result<()> {
-        let c = self.container(name).await?.value;
-        let lock = self.lock(&c.id);
-        let _held = lock.lock().await;
-        let mut host = c.host_config.clone();
-        for (key, value) in body.as_object().into_iter().flatten() {
-            let unset = value.is_null() || value == &json!(0) || value == &json!("") || value == &json!([]);
-            let policy = key == "RestartPolicy" && value["Name"].as_str().unwrap_or("").is_empty();
-            if !unset && !policy {
-                host[key] = value.clone();
-            }
-        }
-        crate::model::config::check_host(&host)?;
-        if c.runs() {
-            self.host.update_container(&c.id, &super::spec::limits(&host)?).await?;
-        }
-        let c = self.change(&c.id, move |c| c.host_config.clone_from(&host)).await?;
-        self.container_event(&c, "update", &[]);
-        Ok(())
-    }
+/// Devices by a driver (`--gpus`): there are no such drivers here.
+fn no_driver(requests: &serde_json::Value) -> Result<()> {
+    let Some(request) = requests.as_array().and_then(|all| all.first()) else { return Ok(()) };
+    let sets = request["Capabilities"].as_array().into_iter().flatten();
+    let sets: Vec<String> = sets
+        .map(|set| {
+            let names = set.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+            format!("[{}]", names.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    Err(Error::bad_request(format!(
+        "could not select device driver {:?} with capabilities: [{}]",
+        request["Driver"].as_str().unwrap_or(""),
+        sets.join(" ")
+    )))
 }
 
 /// What has ended needs no signal.
@@ -275,5 +294,16 @@ pub(crate) fn gone(e: Error) -> Result<()> {
     match e.kind() {
         Kind::NotFound | Kind::Conflict => Ok(()),
         _ => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn devices_by_a_driver_are_refused() {
+        assert!(super::no_driver(&serde_json::Value::Null).is_ok());
+        let gpus = serde_json::json!([{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]);
+        let said = super::no_driver(&gpus).unwrap_err();
+        assert_eq!(said.message(), "could not select device driver \"\" with capabilities: [[gpu]]");
     }
 }

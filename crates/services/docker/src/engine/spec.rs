@@ -9,15 +9,21 @@ use serde_json::{Value, json};
 
 use crate::{
     Container, Docker,
-    model::spec::{self, Bind, SpecInput},
+    engine::volumes::mount::{Parts, binds},
+    model::spec::{self, SpecInput},
 };
 
 impl Docker {
     /// What the host is told to run.
-    pub(crate) async fn spec(&self, c: &Container, netns: Option<&Path>) -> Result<ContainerSpec> {
+    pub(crate) async fn spec(
+        &self,
+        c: &Container,
+        netns: Option<&Path>,
+        parts: &Parts,
+    ) -> Result<ContainerSpec> {
         Ok(ContainerSpec {
             id: c.id.clone(),
-            oci: self.oci(c, netns).await?,
+            oci: self.oci(c, netns, parts, self.shm(c).await?).await?,
             rootfs: c.rootfs.clone(),
             open_stdin: c.config["OpenStdin"] == json!(true),
             stdin_once: c.config["StdinOnce"] == json!(true),
@@ -27,7 +33,13 @@ impl Docker {
     }
 
     /// The OCI configuration, with the present members of `/etc/passwd` and `/etc/group`.
-    async fn oci(&self, c: &Container, netns: Option<&Path>) -> Result<Spec> {
+    async fn oci(
+        &self,
+        c: &Container,
+        netns: Option<&Path>,
+        parts: &Parts,
+        shm: Option<PathBuf>,
+    ) -> Result<Spec> {
         let (passwd, group) = self.accounts(c).await?;
         let own = |name: &str| Some(self.container_dir(&c.id).join(name)).filter(|p| p.exists());
         let mut config = c.config.clone();
@@ -43,11 +55,11 @@ impl Docker {
             id: &c.id,
             config: &config,
             host_config: &c.host_config,
-            binds: &binds(&c.mounts),
+            binds: &binds(&c.mounts, parts),
             netns: netns.map(Path::to_owned),
             ipcns: self.shared(c, "IpcMode", "ipc").await?,
             pidns: self.shared(c, "PidMode", "pid").await?,
-            shm: None,
+            shm,
             hosts: own("hosts"),
             hostname: own("hostname"),
             resolv_conf: own("resolv.conf"),
@@ -79,41 +91,11 @@ impl Docker {
         let (passwd, group) = self.accounts(c).await?;
         let mut config = more.clone();
         config["Cmd"] = json!(args);
-        spec::exec_process(&self.oci(c, None).await?, &config, &passwd, &group)
+        spec::exec_process(&self.oci(c, None, &Parts::default(), None).await?, &config, &passwd, &group)
     }
 }
 
 /// Limits as the host takes them.
 pub(crate) fn limits(host: &Value) -> Result<LinuxResources> {
     spec::resources(host)
-}
-
-/// What is bound into the container, parents before what is below them.
-fn binds(mounts: &[Value]) -> Vec<Bind> {
-    let text = |m: &Value, key: &str| m[key].as_str().unwrap_or_default().to_owned();
-    let bound = mounts.iter().filter(|m| m["Type"] != json!("tmpfs"));
-    let mut all: Vec<Bind> = bound
-        .map(|m| Bind {
-            source: text(m, "Source").into(),
-            destination: text(m, "Destination").into(),
-            read_only: m["RW"] == json!(false),
-            propagation: Some(text(m, "Propagation")).filter(|p| !p.is_empty()),
-        })
-        .collect();
-    all.sort_by_key(|b| b.destination.components().count());
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parents_are_bound_first() {
-        let mount = |to: &str| json!({"Type": "bind", "Source": "/s", "Destination": to, "RW": false});
-        let all = binds(&[mount("/a/b"), mount("/a"), json!({"Type": "tmpfs", "Destination": "/t"})]);
-        let order: Vec<_> = all.iter().map(|b| b.destination.to_str().unwrap()).collect();
-        assert_eq!(order, ["/a", "/a/b"]);
-        assert!(all[0].read_only && all[0].propagation.is_none());
-    }
 }

@@ -5,6 +5,7 @@
 
 mod binds;
 mod device;
+pub(crate) mod mount;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -31,9 +32,9 @@ fn check_name(name: &str) -> Result<()> {
     let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
     let rest = chars.clone().count() > 0 && chars.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     if name.len() == 1 {
-        return Err(Error::bad_request(
-            "volume name is too short, names should be at least two alphanumeric characters",
-        ));
+        return Err(Error::bad_request(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
     }
     if first && rest {
         return Ok(());
@@ -62,7 +63,7 @@ impl Docker {
         let anonymous = name.is_empty();
         let name = if anonymous { new_id() } else { name.to_owned() };
         check_name(&name)?;
-        device::check(&options)?;
+        device::check(&options).map_err(|e| Error::bad_request(format!("create {name}: {}", e.message())))?;
         if anonymous {
             labels.insert("com.docker.volume.anonymous".into(), String::new());
         }
@@ -150,6 +151,15 @@ impl Docker {
         for mount in host_config["Mounts"].as_array().into_iter().flatten() {
             asked.push(binds::mount(mount)?);
         }
+        let driver = host_config["VolumeDriver"].as_str().unwrap_or("");
+        if !matches!(driver, "" | "local")
+            && let Some(one) = asked.iter().find(|a| a.kind == "volume")
+        {
+            return Err(Error::not_found(format!(
+                "create {}: error looking up volume plugin {driver}: plugin \"{driver}\" not found",
+                one.source
+            )));
+        }
         for (n, one) in asked.iter().enumerate() {
             if asked[..n].iter().any(|other| other.destination == one.destination) {
                 return Err(Error::bad_request(format!("Duplicate mount point: {}", one.destination)));
@@ -160,7 +170,7 @@ impl Docker {
         let image_config = image.value();
         for volumes in [&config["Volumes"], &image_config["config"]["Volumes"]] {
             for path in volumes.as_object().into_iter().flatten().map(|(path, _)| path) {
-                let path = binds::clean(path);
+                let path = mount::clean(path);
                 let there = asked.iter().any(|a| a.destination == path)
                     || out.iter().any(|m| m["Destination"] == *path)
                     || host_config["Tmpfs"].get(&path).is_some();
@@ -170,7 +180,14 @@ impl Docker {
             }
         }
         for one in asked {
-            out.push(self.mount(one, image).await?);
+            match self.mount(one, image).await {
+                Ok(mount) => out.push(mount),
+                Err(e) => {
+                    // The first failure is what is told.
+                    let _ = self.forget_volumes(&out, "").await;
+                    return Err(e);
+                }
+            }
         }
         Ok(out)
     }
@@ -206,7 +223,7 @@ impl Docker {
                 let path = self.volume_path(&volume.name);
                 device::ensure(&path, &volume.options)?;
                 let empty = std::fs::read_dir(&path).is_ok_and(|mut d| d.next().is_none());
-                if empty && asked.copy {
+                if empty && asked.copy && asked.subpath.is_empty() {
                     let rootfs = Rootfs { layers: image.layers.clone() };
                     self.host.seed_volume(&rootfs, &asked.destination, &path).await?;
                 }
@@ -215,6 +232,12 @@ impl Docker {
                 shown["Driver"] = json!("local");
             }
             _ => {}
+        }
+        if !asked.subpath.is_empty() {
+            shown[mount::SUBPATH] = json!(asked.subpath);
+        }
+        if !asked.words.is_empty() {
+            shown[mount::OPTIONS] = json!(asked.words.join(","));
         }
         Ok(shown)
     }
@@ -229,7 +252,8 @@ impl Docker {
             let all = self.store.read(|rd| rd.list::<Container>(&Scope::All, &Query::all())).await?;
             let name = name.trim_start_matches('/');
             let found = all.iter().find(|c| c.id == name || c.name == name || c.id.starts_with(name));
-            for mount in &found.ok_or_else(|| Container::not_found(name))?.mounts {
+            let missing = || Error::bad_request(Container::not_found(name).message().to_owned());
+            for mount in &found.ok_or_else(missing)?.mounts {
                 let mut mount = mount.clone();
                 if mode == "ro" {
                     mount["RW"] = json!(false);
@@ -243,12 +267,17 @@ impl Docker {
 
     /// After a container has gone: its anonymous volumes too, where asked.
     pub(crate) async fn release_volumes(&self, container: &Container, remove: bool) -> Result<()> {
-        if !remove {
-            return Ok(());
+        match remove {
+            true => self.forget_volumes(&container.mounts, &container.id).await,
+            false => Ok(()),
         }
-        for mount in container.mounts.iter().filter(|m| m["Type"] == "volume") {
+    }
+
+    /// Removes the anonymous volumes among a container's mounts that no other uses.
+    async fn forget_volumes(&self, mounts: &[Value], container: &str) -> Result<()> {
+        for mount in mounts.iter().filter(|m| m["Type"] == "volume") {
             let name = mount["Name"].as_str().unwrap_or_default().to_owned();
-            let own = container.id.clone();
+            let own = container.to_owned();
             let read = self.store.read(move |rd| {
                 let volume = rd.find::<Volume>(&Scope::All, &name)?;
                 let used = uses(&rd.list::<Container>(&Scope::All, &Query::all())?, &name);

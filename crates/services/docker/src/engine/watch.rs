@@ -78,6 +78,8 @@ impl Docker {
         }
         let again = restarts(&container, code) && !self.leaving.load(Ordering::Relaxed);
         let settled = at - container.state.started_ns > SETTLED_NS;
+        let failures = if settled { 0 } else { container.state.failures };
+        self.clear_shm(&container);
         let (endpoints, published) = (container.endpoints.clone(), container.published.clone());
         let container = self
             .change(id, move |c| {
@@ -88,6 +90,7 @@ impl Docker {
                 c.state.exit_code = code;
                 c.state.oom_killed = oom;
                 c.state.finished_ns = at;
+                c.state.failures = if again { failures + 1 } else { 0 };
                 c.execs.clear();
                 if let Some(health) = &mut c.state.health {
                     health["Status"] = json!("unhealthy");
@@ -108,20 +111,18 @@ impl Docker {
         });
         drop(held);
         if again {
-            self.restart_later(&container, settled);
+            self.restart_later(id, failures);
         } else if container.host_config["AutoRemove"] == json!(true) {
-            self.remove_container(id, true, true).await?;
+            self.remove_ended(id).await?;
         }
         Ok(())
     }
 
-    fn restart_later(self: &Arc<Self>, container: &Container, settled: bool) {
-        let times = if settled { 0 } else { container.state.restarts.min(10) };
-        let pause = (Duration::from_millis(100) * 2u32.pow(times)).min(BACKOFF_MAX);
-        let (docker, id) = (self.clone(), container.id.clone());
+    fn restart_later(self: &Arc<Self>, id: &str, failures: u32) {
+        let (docker, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             // The back-off itself is what the policy promises.
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause(failures)).await;
             if docker.leaving.load(Ordering::Relaxed) {
                 return;
             }
@@ -130,6 +131,11 @@ impl Docker {
             }
         });
     }
+}
+
+/// How long is waited before a start by the policy, after so many failures in a row.
+fn pause(failures: u32) -> Duration {
+    (Duration::from_millis(100) * 2u32.pow(failures.min(10))).min(BACKOFF_MAX)
 }
 
 /// Whether the policy has it started again.
@@ -145,5 +151,16 @@ pub(crate) fn restarts(container: &Container, code: i32) -> bool {
             code != 0 && (most == 0 || u64::from(container.state.restarts) < most)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let ms = |n| pause(n).as_millis();
+        assert_eq!((ms(0), ms(1), ms(3), ms(9), ms(40)), (100, 200, 800, 51_200, 60_000));
     }
 }

@@ -116,8 +116,8 @@ pub fn merge(client: &Map<String, Value>, image: &Value, name: &str) -> Result<V
         let asked = texts(&of("Entrypoint")).filter(|e| !e.is_empty());
         let cmd = texts(&of("Cmd")).filter(|c| !c.is_empty());
         match asked {
-            // `[""]` takes the image's away.
-            Some(e) if e == [""] => (None, cmd.or_else(|| texts(&image["Cmd"]))),
+            // `[""]` takes the image's away, and its command.
+            Some(e) if e == [""] => (None, cmd),
             Some(e) => (Some(e), cmd),
             None if cmd.is_some() => (texts(&image["Entrypoint"]), cmd),
             None => (texts(&image["Entrypoint"]), texts(&image["Cmd"])),
@@ -134,8 +134,16 @@ pub fn merge(client: &Map<String, Value>, image: &Value, name: &str) -> Result<V
     let health = match of("Healthcheck") {
         Value::Null => image["Healthcheck"].clone(),
         Value::Object(mut mine) => {
-            if mine.get("Test").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-                mine.insert("Test".into(), image["Healthcheck"]["Test"].clone());
+            // What the client leaves open is the image's.
+            for (key, theirs) in image["Healthcheck"].as_object().into_iter().flatten() {
+                let open = match mine.get(key) {
+                    None | Some(Value::Null) => true,
+                    Some(Value::Array(test)) => test.is_empty(),
+                    Some(value) => value == &json!(0),
+                };
+                if open {
+                    mine.insert(key.clone(), theirs.clone());
+                }
             }
             Value::Object(mine)
         }
@@ -264,25 +272,33 @@ pub fn check_host(host: &Value) -> Result<()> {
     let policy = &host["RestartPolicy"];
     let (name, retries) =
         (policy["Name"].as_str().unwrap_or(""), policy["MaximumRetryCount"].as_i64().unwrap_or(0));
+    let refuse = |why: &str| Err(Error::bad_request(format!("invalid restart policy: {why}")));
     match name {
-        "no" | "always" | "unless-stopped" if retries != 0 => {
-            return Err(Error::bad_request(
-                "invalid restart policy: maximum retry count can only be used with 'on-failure'",
-            ));
+        "no" | "always" | "unless-stopped" if retries > 0 => {
+            return refuse("maximum retry count can only be used with 'on-failure'");
         }
+        "no" | "always" | "unless-stopped" if retries < 0 => {
+            return refuse("maximum retry count can only be used with 'on-failure' and cannot be negative");
+        }
+        "on-failure" if retries < 0 => return refuse("maximum retry count cannot be negative"),
         "no" | "always" | "unless-stopped" | "on-failure" => {}
         _ => {
-            return Err(Error::bad_request(format!(
-                "invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-            )));
+            return refuse(&format!(
+                "unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+            ));
         }
     }
     if host["AutoRemove"] == json!(true) && name != "no" {
         return Err(Error::bad_request("can't create 'AutoRemove' container with restart policy"));
     }
-    let memory = host["Memory"].as_i64().unwrap_or(0);
-    if memory != 0 && memory < 6 << 20 {
-        return Err(Error::bad_request("Minimum memory limit allowed is 6MB"));
+    let runtime = host["Runtime"].as_str().unwrap_or("");
+    if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2") {
+        return Err(Error::bad_request(format!("unknown or invalid runtime name: {runtime}")));
+    }
+    if host["StorageOpt"].as_object().is_some_and(|o| !o.is_empty()) {
+        return Err(Error::internal(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ));
     }
     Ok(())
 }
@@ -301,7 +317,9 @@ mod tests {
         assert_eq!(run(json!({})).0, ["/e", "c"]);
         assert_eq!(run(json!({"Cmd": ["d"]})).0, ["/e", "d"]);
         assert_eq!(run(json!({"Entrypoint": ["/f"]})).0, ["/f"]);
-        assert_eq!(run(json!({"Entrypoint": [""]})).0, ["c"]);
+        assert_eq!(run(json!({"Entrypoint": [""], "Cmd": ["d"]})).0, ["d"]);
+        let bare = json!({"Entrypoint": [""]});
+        assert!(merge(bare.as_object().unwrap(), &image, "x").is_err());
         assert_eq!(run(json!({"Env": ["B=3"]})).1, json!(["B=3", "A=1"]));
         assert!(merge(&Map::new(), &json!({}), "x").is_err());
         assert!(check_name("a").is_err() && check_name("a-1").is_ok());

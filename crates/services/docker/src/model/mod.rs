@@ -4,6 +4,7 @@ pub mod config;
 pub mod detach;
 pub mod dockerfile;
 pub mod logging;
+pub mod moment;
 pub mod pools;
 pub mod reference;
 pub mod signals;

@@ -61,6 +61,21 @@ impl Reference {
         Ok(Self { registry: registry.to_owned(), path, tag, digest })
     }
 
+    /// Reads a repository and a tag that come apart; `latest` where there is none.
+    ///
+    /// # Errors
+    /// 400, in the reference's words.
+    pub fn of(repository: &str, tag: &str) -> Result<Self> {
+        let name = Self::parse(repository)?;
+        if tag.is_empty() {
+            return Ok(name.or_latest());
+        }
+        if !is_tag(tag) {
+            return Err(Error::bad_request(format!("invalid tag format: \"{tag}\"")));
+        }
+        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..name })
+    }
+
     /// With the tag `latest` where there is neither a tag nor a digest.
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {

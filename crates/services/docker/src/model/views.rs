@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Container, Network,
+    engine::volumes::mount,
     events::{now_ns, rfc3339},
     store::{Endpoint, Status},
 };
@@ -105,7 +106,17 @@ fn sandbox_key(c: &Container, dir: &str) -> String {
     state.join("netns").join(format!("c-{}", &c.id[..12.min(c.id.len())])).display().to_string()
 }
 
-/// As `inspect` shows it.
+/// The directories of its overlay; `dir` is the container's own.
+fn graph(c: &Container, dir: &str) -> Value {
+    let state = dir.rsplitn(3, '/').last().unwrap_or("");
+    let lower = c.rootfs.layers.iter().rev().map(|id| format!("{state}/layers/{id}/diff"));
+    json!({
+        "ID": c.id, "LowerDir": lower.collect::<Vec<_>>().join(":"), "MergedDir": format!("{dir}/merged"),
+        "UpperDir": format!("{dir}/upper"), "WorkDir": format!("{dir}/work"),
+    })
+}
+
+/// As `inspect` shows it; `dir` is its directory.
 pub fn inspect(
     c: &Container,
     networks: &BTreeMap<String, Network>,
@@ -117,7 +128,9 @@ pub fn inspect(
     let of = |key: &str, empty: Value| main.get(key).cloned().unwrap_or(empty);
     let (path, args) =
         c.args.split_first().map_or((String::new(), Vec::new()), |(p, a)| (p.clone(), a.to_vec()));
-    let sandbox = if c.runs() { c.id.clone() } else { String::new() };
+    // Whoever shares another's namespace has none of its own.
+    let shared = c.host_config["NetworkMode"].as_str().is_some_and(|m| m.starts_with("container:"));
+    let sandbox = if c.runs() && !shared { c.id.clone() } else { String::new() };
     let execs = if c.execs.is_empty() { Value::Null } else { json!(c.execs) };
     let mut all = json!({
         "Id": c.id, "Created": rfc3339(c.created_ns), "Path": path, "Args": args, "State": state(c),
@@ -126,11 +139,8 @@ pub fn inspect(
         "LogPath": log_path(c, dir), "Name": format!("/{}", c.name), "RestartCount": c.state.restarts,
         "Driver": "overlay2", "Platform": "linux", "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": "",
         "ExecIDs": execs, "HostConfig": c.host_config,
-        "GraphDriver": {"Name": "overlay2", "Data": {
-            "LowerDir": c.rootfs.layers.iter().rev().cloned().collect::<Vec<_>>().join(":"), "UpperDir": c.id,
-            "MergedDir": c.id, "WorkDir": c.id,
-        }},
-        "Mounts": c.mounts, "Config": c.config,
+        "GraphDriver": {"Name": "overlay2", "Data": graph(c, dir)},
+        "Mounts": mount::shown(&c.mounts), "Config": c.config,
         "NetworkSettings": {
             "Bridge": "", "SandboxID": sandbox, "SandboxKey": sandbox_key(c, dir),
             "Ports": ports(c), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
@@ -167,7 +177,7 @@ pub fn row(c: &Container, networks: &BTreeMap<String, Network>, size: Option<(u6
         "Command": command(&c.args), "Created": c.created_ns / 1_000_000_000, "Ports": listed, "Labels": c.labels(),
         "State": word(c.state.status), "Status": sentence(c),
         "HostConfig": {"NetworkMode": c.host_config["NetworkMode"]},
-        "NetworkSettings": {"Networks": endpoints(c, networks)}, "Mounts": c.mounts,
+        "NetworkSettings": {"Networks": endpoints(c, networks)}, "Mounts": mount::shown(&c.mounts),
     });
     if let Some((rw, root)) = size {
         all["SizeRw"] = json!(rw);

@@ -52,6 +52,12 @@ pub struct State {
     pub restarts: u32,
     /// Whether somebody stopped it by hand.
     pub stopped_by_hand: bool,
+    /// How often in a row it ended soon after the policy had started it: the next pause doubles with each.
+    #[serde(default)]
+    pub failures: u32,
+    /// Whether its removal, once begun, takes its anonymous volumes along.
+    #[serde(default)]
+    pub remove_volumes: bool,
     /// Docker's `State.Health`, where there is a health check.
     pub health: Option<Value>,
 }

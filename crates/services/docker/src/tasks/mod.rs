@@ -10,6 +10,7 @@ use crate::{Container, Docker, events::now_ns, store::Status};
 /// Brings documents and host together again: adopts what runs, notes what ended, removes what was being
 /// removed or is nobody's.
 pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
+    docker.clear_parts();
     let all = docker.containers().await?;
     let known: BTreeSet<&str> = all.iter().map(|c| c.id.as_str()).collect();
     for id in docker.host.containers().await? {
@@ -28,15 +29,26 @@ pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
 
 async fn settle(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
     match c.state.status {
-        Status::Removing | Status::Dead => docker.finish_removal(&mut c, true, false).await,
+        Status::Removing | Status::Dead => {
+            let volumes = c.state.remove_volumes;
+            docker.finish_removal(&mut c, volumes, false).await
+        }
         Status::Starting => undo_start(docker, c).await,
         Status::Running | Status::Paused => adopt(docker, c).await,
         Status::Restarting => docker.start_again(&c.id).await,
-        // `always` means a new daemon too, even where somebody had stopped it.
-        Status::Exited if c.host_config["RestartPolicy"]["Name"] == "always" => {
-            docker.start_container(&c.id).await.map(drop)
-        }
+        // One that was cut off between its end and its removal.
+        Status::Exited if c.host_config["AutoRemove"] == true => docker.remove_ended(&c.id).await,
+        Status::Exited if starts_with_daemon(&c) => docker.start_container(&c.id).await.map(drop),
         Status::Created | Status::Exited => Ok(()),
+    }
+}
+
+/// `always` means a new daemon too, even where somebody had stopped it.
+fn starts_with_daemon(c: &Container) -> bool {
+    match c.host_config["RestartPolicy"]["Name"].as_str() {
+        Some("always") => true,
+        Some("unless-stopped") => !c.state.stopped_by_hand && c.state.started_ns > 0,
+        _ => false,
     }
 }
 
@@ -51,6 +63,7 @@ async fn undo_start(docker: &Arc<Docker>, mut c: Container) -> Result<()> {
         docker.host.wait_container(&c.id).await?;
     }
     docker.disconnect_all(&mut c).await?;
+    docker.clear_shm(&c);
     let again = crate::engine::watch::restarts(&c, 128);
     let (endpoints, published) = (c.endpoints.clone(), c.published.clone());
     docker

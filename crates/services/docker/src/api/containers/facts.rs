@@ -23,39 +23,6 @@ pub async fn inspect(call: Call) -> Result<Reply> {
     Reply::ok(&views::inspect(&c, &docker.network_map().await?, &dir, size))
 }
 
-/// `ps -ef` of the container, read from `/proc`.
-pub async fn top(call: Call) -> Result<Reply> {
-    let c = call.state.running(call.param("id"), |id| format!("container {id} is not running")).await?;
-    let mut rows = Vec::new();
-    for pid in call.state.host.container_pids(&c.id).await? {
-        let read = |name: &str| {
-            let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        let (stat, status) = (read("stat"), read("status"));
-        let Some((_, after)) = stat.rsplit_once(')') else { continue };
-        let fields: Vec<&str> = after.split_whitespace().collect();
-        let at = |n: usize| fields.get(n).copied().unwrap_or("0");
-        let of = |key: &str| {
-            let line = status.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("");
-            line.split_whitespace().next().unwrap_or("0").to_owned()
-        };
-        let seconds = (at(11).parse::<u64>().unwrap_or(0) + at(12).parse::<u64>().unwrap_or(0)) / 100;
-        let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let command = read("cmdline").replace('\0', " ");
-        let command =
-            if command.trim().is_empty() { format!("[{}]", of("Name:")) } else { command.trim().to_owned() };
-        let uid = of("Uid:");
-        let user = if uid == "0" { "root".to_owned() } else { uid };
-        let began = rfc3339(c.state.started_ns).get(11..16).unwrap_or("").to_owned();
-        rows.push(json!([user, pid.to_string(), at(1), "0", began, "?", time, command]));
-    }
-    call.state.container_event(&c, "top", &[]);
-    Reply::ok(
-        &json!({"Titles": ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"], "Processes": rows}),
-    )
-}
-
 fn cpu(s: &ContainerStats) -> Value {
     json!({
         "cpu_usage": {"total_usage": s.cpu_ns[0], "percpu_usage": s.percpu_ns, "usage_in_kernelmode": s.cpu_ns[1],

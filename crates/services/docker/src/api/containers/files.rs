@@ -1,10 +1,12 @@
 //! Files of containers: changes, export, archives, commit.
 
+use std::path::Path;
+
 use base64::Engine;
 use futures_util::StreamExt;
 use http::HeaderName;
-use pileus_base::{Error, Result};
-use pileus_host::PathStat;
+use pileus_base::{Error, Kind, Result};
+use pileus_host::{PathStat, Seen, TreeMount};
 use pileus_http::{Body, Reply};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -13,7 +15,8 @@ use super::hijack::chunks;
 use crate::{
     Container,
     api::{Call, Flags},
-    engine::commit::normal,
+    engine::volumes::mount,
+    model::reference::Reference,
 };
 
 pub async fn changes(call: Call) -> Result<Reply> {
@@ -32,8 +35,43 @@ pub async fn export(call: Call) -> Result<Reply> {
     Ok(Reply::stream(200, "application/octet-stream", Body::stream(chunks(Some(tar)), None)))
 }
 
-fn pid(c: &Container) -> Option<u32> {
-    (c.runs() && c.state.pid > 0).then_some(c.state.pid)
+/// A container's files: as its first process sees them, or with its volumes and binds put in.
+async fn seen(call: &Call, c: &Container) -> Result<Option<Seen>> {
+    if c.runs() && c.state.pid > 0 {
+        return Ok(Some(Seen::Process(c.state.pid)));
+    }
+    call.state.ensure_volumes(c).await?;
+    let text = |m: &Value, key: &str| m[key].as_str().unwrap_or_default().to_owned();
+    let bound = c.mounts.iter().filter(|m| m["Type"] != json!("tmpfs"));
+    let mounts = bound.map(|m| TreeMount {
+        source: text(m, "Source").into(),
+        subpath: text(m, mount::SUBPATH).into(),
+        destination: text(m, "Destination").into(),
+        read_only: m["RW"] == json!(false),
+    });
+    Ok(Some(Seen::Mounts(mounts.collect())))
+}
+
+/// Errors name the container as it was asked for.
+fn named<'a>(call: &'a Call, c: &'a Container) -> impl Fn(Error) -> Error + use<'a> {
+    move |e| match e.kind() {
+        Kind::NotFound => Error::not_found(e.message().replace(&c.id, call.param("id"))),
+        _ => e,
+    }
+}
+
+/// Refuses what would be written where nothing may be.
+fn writable(c: &Container, path: &str) -> Result<()> {
+    let path = mount::clean(path);
+    let under = |m: &&Value| Path::new(&path).starts_with(m["Destination"].as_str().unwrap_or("/"));
+    let at = c.mounts.iter().filter(under).max_by_key(|m| m["Destination"].as_str().map_or(0, str::len));
+    match at {
+        Some(m) if m["RW"] == json!(false) => Err(Error::bad_request("mounted volume is marked read-only")),
+        None if c.host_config["ReadonlyRootfs"] == json!(true) => {
+            Err(Error::bad_request("container rootfs is marked read-only"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn path(call: &Call) -> Result<String> {
@@ -49,14 +87,20 @@ fn with_stat(reply: Reply, stat: &PathStat) -> Result<Reply> {
 
 pub async fn stat(call: Call) -> Result<Reply> {
     let c = call.state.container(call.param("id")).await?.value;
-    let stat = call.state.host.stat_path(&c.id, &c.rootfs, pid(&c), &path(&call)?).await?;
+    let stat = call
+        .state
+        .host
+        .stat_path(&c.id, &c.rootfs, seen(&call, &c).await?.as_ref(), &path(&call)?)
+        .await
+        .map_err(named(&call, &c))?;
     with_stat(Reply::empty(200), &stat)
 }
 
 pub async fn get(call: Call) -> Result<Reply> {
     let c = call.state.container(call.param("id")).await?.value;
-    let path = path(&call)?;
-    let (stat, tar) = call.state.host.copy_out(&c.id, &c.rootfs, pid(&c), &path).await?;
+    let (path, seen) = (path(&call)?, seen(&call, &c).await?);
+    let (stat, tar) =
+        call.state.host.copy_out(&c.id, &c.rootfs, seen.as_ref(), &path).await.map_err(named(&call, &c))?;
     call.state.container_event(&c, "archive-path", &[("path", path)]);
     with_stat(Reply::stream(200, "application/x-tar", Body::stream(chunks(Some(tar)), None)), &stat)
 }
@@ -64,7 +108,8 @@ pub async fn get(call: Call) -> Result<Reply> {
 pub async fn put(mut call: Call) -> Result<Reply> {
     let c = call.state.container(call.param("id")).await?.value;
     let path = path(&call)?;
-    let strict = call.flag("noOverwriteDirNonDir");
+    writable(&c, &path)?;
+    let (strict, seen) = (call.flag("noOverwriteDirNonDir"), seen(&call, &c).await?);
     let (mut write, read) = tokio::io::duplex(256 << 10);
     let mut body = std::pin::pin!(call.chunks().into_stream());
     let feed = async move {
@@ -76,7 +121,7 @@ pub async fn put(mut call: Call) -> Result<Reply> {
         }
         Ok::<_, Error>(())
     };
-    let unpack = call.state.host.copy_in(&c.id, &c.rootfs, pid(&c), &path, Box::new(read), strict);
+    let unpack = call.state.host.copy_in(&c.id, &c.rootfs, seen.as_ref(), &path, Box::new(read), strict);
     let (fed, unpacked) = tokio::join!(feed, unpack);
     unpacked?;
     fed?;
@@ -93,7 +138,10 @@ pub async fn commit(mut call: Call) -> Result<Reply> {
     };
     let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
     let repo = call.text("repo");
-    let tag = (!repo.is_empty()).then(|| normal(&repo, &call.text("tag")));
+    let tag = match repo.as_str() {
+        "" => None,
+        repo => Some(Reference::of(repo, &call.text("tag"))?.tagged()),
+    };
     let (name, author, comment) = (call.text("container"), call.text("author"), call.text("comment"));
     let id = call.state.commit_image(&name, tag, &author, &comment, &config, &changes).await?;
     Reply::json(201, &json!({"Id": id}))

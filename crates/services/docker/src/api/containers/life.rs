@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use pileus_base::{Error, Result};
 use pileus_http::{Body, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Flags},
@@ -11,9 +11,15 @@ use crate::{
 };
 
 pub async fn create(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let bytes = call.bytes().await?;
+    let body = match &bytes[..] {
+        [] => return Err(Error::bad_request("invalid JSON: got EOF while reading request body")),
+        text => serde_json::from_slice::<Value>(text)
+            .map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?,
+    };
     let made = call.state.create_container(&call.text("name"), &body).await?;
-    Reply::json(201, &json!({"Id": made.id, "Warnings": []}))
+    let warnings = crate::model::spec::warnings(&made.host_config);
+    Reply::json(201, &json!({"Id": made.id, "Warnings": warnings}))
 }
 
 fn done(changed: bool) -> Result<Reply> {

@@ -46,7 +46,10 @@ pub fn routes(mut table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
     )
 }
 
-async fn no_swarm(_: Call) -> Result<Reply> {
+async fn no_swarm(call: Call) -> Result<Reply> {
+    if call.method == Method::POST && call.param("rest") == "leave" {
+        return Err(Error::unavailable("This node is not part of a swarm"));
+    }
     Err(Error::unavailable(
         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
     ))
@@ -73,7 +76,9 @@ async fn no_plugin(call: Call) -> Result<Reply> {
 }
 
 async fn no_checkpoint(_: Call) -> Result<Reply> {
-    Err(Error::not_implemented("checkpoints are not supported"))
+    Err(Error::not_implemented(
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.",
+    ))
 }
 
 async fn no_buildkit(_: Call) -> Result<Reply> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pileus_base::{Result, Scope};
+use pileus_base::{Error, Result, Scope};
 use pileus_http::Reply;
 use pileus_store::Query;
 use serde_json::{Value, json};
@@ -10,9 +10,15 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::{Container, Image, Volume, engine::volumes::uses};
 
+/// What may be asked for.
+const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
+
 pub async fn df(call: Call) -> Result<Reply> {
     let docker = &call.state;
     let wanted: Vec<&str> = call.query.all("type").collect();
+    if let Some(other) = wanted.iter().find(|k| !KINDS.contains(k)) {
+        return Err(Error::bad_request(format!("unknown object type: {other}")));
+    }
     let asks = |kind: &str| wanted.is_empty() || wanted.contains(&kind);
     let (containers, images, volumes) = docker
         .store
@@ -29,28 +35,13 @@ pub async fn df(call: Call) -> Result<Reply> {
         layers.extend(image.layers.iter().map(String::as_str).zip(image.layer_bytes.iter().copied()));
     }
     let image_views: Vec<Value> = images.iter().map(|i| image_view(i, &images, &containers)).collect();
+    let networks = docker.network_map().await?;
     let mut container_views = Vec::new();
     if asks("container") {
         for c in &containers {
             let written = docker.host.container_size(&c.id).await.unwrap_or(0);
             let image = images.iter().find(|i| i.id == c.image_id).map_or(0, |i| i.size());
-            container_views.push(json!({
-                "Id": c.id,
-                "Names": [format!("/{}", c.name)],
-                "Image": c.image,
-                "ImageID": c.image_id,
-                "Command": c.args.join(" "),
-                "Created": c.created_ns / 1_000_000_000,
-                "Ports": [],
-                "SizeRw": written,
-                "SizeRootFs": written + image,
-                "Labels": c.labels(),
-                "State": c.state.status,
-                "Status": "",
-                "HostConfig": {"NetworkMode": c.host_config["NetworkMode"]},
-                "NetworkSettings": {"Networks": {}},
-                "Mounts": c.mounts,
-            }));
+            container_views.push(crate::model::views::row(c, &networks, Some((written, written + image))));
         }
     }
     let mut volume_views = Vec::new();
@@ -93,10 +84,7 @@ fn image_view(
         i.layers.iter().zip(&i.layer_bytes).filter(|(l, _)| others.contains(l)).map(|(_, b)| b).sum();
     let config = i.value();
     let created = config["created"].as_str().and_then(|t| t.parse::<jiff::Timestamp>().ok());
-    let familiar = |name: &String| {
-        let name = name.strip_prefix("docker.io/").unwrap_or(name);
-        name.strip_prefix("library/").unwrap_or(name).to_owned()
-    };
+    let familiar = |name: &String| crate::model::reference::familiar(name).to_owned();
     json!({
         "Id": i.id,
         "ParentId": i.parent,

@@ -5,7 +5,7 @@ use pileus_http::Reply;
 use pileus_store::Query;
 use serde_json::json;
 
-use super::Call;
+use super::{Call, limits};
 use crate::{Container, Image, events::now_ns, events::rfc3339, store::Status};
 
 pub async fn info(call: Call) -> Result<Reply> {
@@ -23,6 +23,12 @@ pub async fn info(call: Call) -> Result<Reply> {
     let uname = rustix::system::uname();
     let (system, system_version) = os_release();
     let v2 = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let can = limits::Limits::of_host();
+    let mut warnings = can.warnings();
+    if !on("/proc/sys/net/ipv4/ip_forward") {
+        warnings.push("WARNING: IPv4 forwarding is disabled".into());
+    }
+    let warnings = if warnings.is_empty() { serde_json::Value::Null } else { json!(warnings) };
     let identity = docker.options.project.to_string();
     let mirrors: Vec<_> = docker.options.mirrors.clone();
     let insecure: Vec<_> = ["::1/128".to_owned(), "127.0.0.0/8".to_owned()].into_iter().collect();
@@ -44,24 +50,24 @@ pub async fn info(call: Call) -> Result<Reply> {
         "ContainersStopped": containers.len() - running - paused,
         "Images": images,
         "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]],
+        "DriverStatus": [["Backing Filesystem", backing(&docker.options.state_dir)], ["Supports d_type", "true"], ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"]],
         "Plugins": {
             "Volume": ["local"],
             "Network": ["bridge", "host", "ipvlan", "macvlan", "null", "pileus"],
             "Authorization": null,
             "Log": crate::model::logging::drivers(),
         },
-        "MemoryLimit": true,
-        "SwapLimit": true,
-        "CpuCfsPeriod": true,
-        "CpuCfsQuota": true,
-        "CPUShares": true,
-        "CPUSet": true,
-        "PidsLimit": true,
-        "OomKillDisable": !v2,
-        "IPv4Forwarding": std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|t| t.trim() == "1"),
-        "BridgeNfIptables": false,
-        "BridgeNfIp6tables": false,
+        "MemoryLimit": can.memory,
+        "SwapLimit": can.swap,
+        "CpuCfsPeriod": can.cfs,
+        "CpuCfsQuota": can.cfs,
+        "CPUShares": can.shares,
+        "CPUSet": can.cpuset,
+        "PidsLimit": can.pids,
+        "OomKillDisable": can.oom,
+        "IPv4Forwarding": on("/proc/sys/net/ipv4/ip_forward"),
+        "BridgeNfIptables": on("/proc/sys/net/bridge/bridge-nf-call-iptables"),
+        "BridgeNfIp6tables": on("/proc/sys/net/bridge/bridge-nf-call-ip6tables"),
         "Debug": false,
         "NFd": std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         "NGoroutines": std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
@@ -112,12 +118,34 @@ pub async fn info(call: Call) -> Result<Reply> {
         "ProductLicense": "",
         "DefaultAddressPools": docker.options.address_pools.iter().map(|p| json!({"Base": p.base, "Size": p.size})).collect::<Vec<_>>(),
         "CDISpecDirs": [],
-        "Warnings": null,
+        "Warnings": warnings,
     });
     if let (Some(all), serde_json::Value::Object(more)) = (shown.as_object_mut(), more) {
         all.extend(more);
     }
     Reply::ok(&shown)
+}
+
+/// Whether a setting of the kernel's is on.
+fn on(path: &str) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|t| t.trim() == "1")
+}
+
+/// The filesystem under the engine's files, as the reference calls it.
+fn backing(dir: &std::path::Path) -> String {
+    let kind = rustix::fs::statfs(dir).map_or(0, |s| s.f_type as u64);
+    let name = match kind {
+        0xef53 => "extfs",
+        0x5846_5342 => "xfs",
+        0x9123_683e => "btrfs",
+        0x0102_1994 => "tmpfs",
+        0x794c_7630 => "overlayfs",
+        0x2fc1_2fc1 => "zfs",
+        0xf2f5_2010 => "f2fs",
+        0x6969 => "nfs",
+        other => return format!("<unknown> ({other:#x})"),
+    };
+    name.to_owned()
 }
 
 /// The system's name and version.

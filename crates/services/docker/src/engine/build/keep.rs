@@ -10,6 +10,7 @@ use super::{Builder, short};
 use crate::{
     Image,
     events::{now_ns, rfc3339},
+    model::reference::Reference,
 };
 
 /// Lower-case hex.
@@ -22,29 +23,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// # Errors
 /// 400 where it is no name.
 pub(super) fn normalise(name: &str) -> Result<String> {
-    let bad = || Error::bad_request(format!("invalid tag \"{name}\": invalid reference format"));
-    let (registry, rest) = match name.split_once('/') {
-        Some((host, rest)) if host == "localhost" || host.contains(['.', ':']) => (host, rest.to_owned()),
-        Some(_) => ("docker.io", name.to_owned()),
-        None => ("docker.io", format!("library/{name}")),
-    };
-    let (path, tag) = rest.split_once(':').unwrap_or((&rest, "latest"));
-    let fine = |s: &str| {
-        s.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-    };
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let tag_fine =
-        tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || ".-".contains(c));
-    if !path.split('/').all(fine) || !tag_fine {
-        return Err(bad());
-    }
-    Ok(format!("{registry}/{path}:{tag}"))
-}
-
-/// A normalised name as it is shown.
-fn familiar(name: &str) -> &str {
-    name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name)
+    let bad = |e: Error| Error::bad_request(format!("invalid tag \"{name}\": {}", e.message()));
+    Ok(Reference::parse(name).map_err(bad)?.tagged())
 }
 
 impl Builder {
@@ -165,7 +145,7 @@ impl Builder {
                     })
                 })
                 .await?;
-            let shown = familiar(&tag).to_owned();
+            let shown = crate::model::reference::familiar(&tag).to_owned();
             self.docker.events.emit("image", "tag", id, [("name".to_owned(), shown.clone())].into());
             self.say(&format!("Successfully tagged {shown}\n")).await?;
         }
@@ -195,6 +175,5 @@ mod tests {
         assert_eq!(normalise("a/b:1").unwrap(), "docker.io/a/b:1");
         assert_eq!(normalise("localhost:5000/b").unwrap(), "localhost:5000/b:latest");
         assert!(normalise("UPPER").is_err() && normalise("a:").is_err());
-        assert_eq!(familiar("docker.io/library/x:1"), "x:1");
     }
 }

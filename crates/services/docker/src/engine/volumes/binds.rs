@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pileus_base::{Error, Result};
 use serde_json::Value;
 
+use super::mount::clean;
 use crate::engine::networks::options;
 
 /// A mount asked for.
@@ -23,6 +24,10 @@ pub(super) struct Asked {
     pub copy: bool,
     /// Whether a missing directory is made.
     pub create: bool,
+    /// The part of a volume that is mounted; empty for all of it.
+    pub subpath: String,
+    /// Words that [`super::mount::OPTIONS`] keeps.
+    pub words: Vec<&'static str>,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
 }
@@ -38,23 +43,12 @@ impl Asked {
             propagation: String::new(),
             copy: true,
             create: false,
+            subpath: String::new(),
+            words: Vec::new(),
             options: BTreeMap::new(),
             labels: BTreeMap::new(),
         }
     }
-}
-
-/// A path without `.`, `..`, double and trailing slashes.
-pub(super) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 fn destination(path: &str, whole: &str) -> Result<String> {
@@ -76,16 +70,18 @@ fn destination(path: &str, whole: &str) -> Result<String> {
 /// # Errors
 /// 400 in the reference's words.
 pub(super) fn bind(text: &str) -> Result<Asked> {
+    let invalid = || Error::bad_request(format!("invalid volume specification: '{text}'"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, to, mode) = match parts[..] {
         [to] => ("", to, ""),
-        [to, mode] if to.starts_with('/') && !mode.starts_with('/') && mode_is(mode) => ("", to, mode),
+        // A volume without a name has no mode.
+        [_, mode] if mode_is(mode) => return Err(invalid()),
         [source, to] => (source, to, ""),
         [source, to, mode] => (source, to, mode),
-        _ => return Err(Error::bad_request(format!("invalid volume specification: '{text}'"))),
+        _ => return Err(invalid()),
     };
-    if parts.len() > 1 && parts[0].is_empty() {
-        return Err(Error::bad_request(format!("invalid volume specification: '{text}'")));
+    if parts[0].is_empty() {
+        return Err(invalid());
     }
     if !mode.is_empty() && !mode_is(mode) {
         return Err(Error::bad_request(format!("invalid mode: {mode}")));
@@ -111,8 +107,18 @@ pub(super) fn bind(text: &str) -> Result<Asked> {
 const PROPAGATIONS: &[&str] = &["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
 fn mode_is(mode: &str) -> bool {
-    let known = ["ro", "rw", "z", "Z", "nocopy", "copy", "consistent", "cached", "delegated"];
-    mode.split(',').all(|m| known.contains(&m) || PROPAGATIONS.contains(&m))
+    // Of each kind, one at most.
+    let kinds =
+        [&["ro", "rw"][..], &["z", "Z"], &["nocopy"], &["consistent", "cached", "delegated"], PROPAGATIONS];
+    let of = |word: &str| kinds.iter().position(|all| all.contains(&word));
+    let mut seen = Vec::new();
+    mode.split(',').all(|word| match of(word) {
+        Some(kind) if !seen.contains(&kind) => {
+            seen.push(kind);
+            true
+        }
+        _ => false,
+    })
 }
 
 /// One of `Mounts`.
@@ -137,11 +143,10 @@ pub(super) fn mount(value: &Value) -> Result<Asked> {
     let mut asked = Asked::anonymous(target);
     asked.source = text("Source");
     asked.writable = value["ReadOnly"] != Value::Bool(true);
-    let given = |name: &str| value[name].as_object().is_some_and(|o| !o.is_empty());
-    let others = [("BindOptions", "bind"), ("VolumeOptions", "volume"), ("TmpfsOptions", "tmpfs")];
-    if let Some((name, _)) = others.iter().find(|(name, of)| *of != kind && given(name)) {
-        return Err(bad(format!("field {name} must not be specified")));
-    }
+    let extra = |name: &str| match value[name].is_object() {
+        true => Err(bad(format!("field {name} must not be specified"))),
+        false => Ok(()),
+    };
     match &*kind {
         "bind" => {
             asked.kind = "bind";
@@ -154,8 +159,25 @@ pub(super) fn mount(value: &Value) -> Result<Asked> {
                     asked.source
                 )));
             }
+            extra("VolumeOptions")?;
             asked.source = clean(&asked.source);
             let options = &value["BindOptions"];
+            let on = |name: &str| options[name] == Value::Bool(true);
+            if on("NonRecursive") {
+                asked.words.push("bind");
+            }
+            if on("ReadOnlyForceRecursive")
+                && (asked.writable || on("NonRecursive") || on("ReadOnlyNonRecursive"))
+            {
+                return Err(bad(if asked.writable {
+                    "mount must be read-only to use ReadOnlyForceRecursive".into()
+                } else {
+                    "ReadOnlyForceRecursive conflicts with NonRecursive and ReadOnlyNonRecursive".into()
+                }));
+            }
+            if !asked.writable && !on("NonRecursive") && !on("ReadOnlyNonRecursive") {
+                asked.words.push("rro");
+            }
             asked.create = options["CreateMountpoint"] == Value::Bool(true);
             let propagation = options["Propagation"].as_str().filter(|p| !p.is_empty()).unwrap_or("rprivate");
             if !PROPAGATIONS.contains(&propagation) {
@@ -164,19 +186,26 @@ pub(super) fn mount(value: &Value) -> Result<Asked> {
             asked.propagation = propagation.to_owned();
         }
         "volume" => {
+            extra("BindOptions")?;
             let volume = &value["VolumeOptions"];
             let driver = volume["DriverConfig"]["Name"].as_str().unwrap_or("");
             if !matches!(driver, "" | "local") {
                 return Err(Error::not_found(format!(
-                    "error looking up volume plugin {driver}: plugin \"{driver}\" not found"
+                    "create {}: error looking up volume plugin {driver}: plugin \"{driver}\" not found",
+                    asked.source
                 )));
             }
             if asked.source.is_empty() && !asked.writable {
                 return Err(bad("must not set ReadOnly mode when using anonymous volumes".into()));
             }
-            if volume["Subpath"].as_str().is_some_and(|s| !s.is_empty()) {
-                return Err(Error::not_implemented("VolumeOptions.Subpath is not supported"));
+            let subpath = volume["Subpath"].as_str().unwrap_or("");
+            if !subpath.is_empty() && asked.source.is_empty() {
+                return Err(bad("must not set Subpath when using anonymous volumes".into()));
             }
+            if !subpath.is_empty() && !local(subpath) {
+                return Err(bad("subpath must be a relative path within the volume".into()));
+            }
+            asked.subpath = subpath.to_owned();
             asked.mode = "z".into();
             asked.copy = volume["NoCopy"] != Value::Bool(true);
             asked.options = options(&volume["DriverConfig"]["Options"]);
@@ -184,6 +213,14 @@ pub(super) fn mount(value: &Value) -> Result<Asked> {
         }
         "tmpfs" => {
             asked.kind = "tmpfs";
+            extra("BindOptions")?;
+            let mode = value["TmpfsOptions"]["Mode"].as_u64().unwrap_or(0);
+            if mode & !0o7777 != 0 {
+                return Err(bad(format!("invalid mode specified: \"{mode:o}\"")));
+            }
+            if value["TmpfsOptions"]["SizeBytes"].as_i64().is_some_and(|n| n < 0) {
+                return Err(bad("invalid tmpfs size: it can not be negative".into()));
+            }
             if !asked.source.is_empty() {
                 return Err(bad("field Source must not be specified".into()));
             }
@@ -195,6 +232,20 @@ pub(super) fn mount(value: &Value) -> Result<Asked> {
         }
     }
     Ok(asked)
+}
+
+/// Whether a path is relative and stays where it begins (Go's `filepath.IsLocal`).
+fn local(path: &str) -> bool {
+    let mut depth = 0i32;
+    !path.starts_with('/')
+        && path.split('/').all(|part| {
+            depth += match part {
+                "" | "." => 0,
+                ".." => -1,
+                _ => 1,
+            };
+            depth >= 0
+        })
 }
 
 #[cfg(test)]
@@ -209,7 +260,7 @@ mod tests {
         assert_eq!(asked.propagation, "rshared");
         assert_eq!(bind("data:/x").unwrap().kind, "volume");
         assert_eq!(bind("/x").unwrap().source, "");
-        for bad in ["/a:/b:what", "a:b", "/a:/", ":/a", "a:b:c:d"] {
+        for bad in ["/a:/b:what", "a:b", "/a:/", ":/a", "a:b:c:d", "/a:ro", "/a:/b:ro,rw", ""] {
             assert!(bind(bad).is_err(), "{bad}");
         }
     }
@@ -221,5 +272,12 @@ mod tests {
         let e = of(serde_json::json!({"Type": "bind", "Target": "/x"})).unwrap_err();
         assert_eq!(e.message(), "invalid mount config for type \"bind\": field Source must not be empty");
         assert!(of(serde_json::json!({"Type": "npipe", "Target": "/x"})).is_err());
+        let part = |source: &str, path: &str| serde_json::json!({"Type": "volume", "Source": source, "Target": "/x", "VolumeOptions": {"Subpath": path}});
+        assert_eq!(mount(&part("v", "a/../b")).unwrap().subpath, "a/../b");
+        for bad in [part("", "a"), part("v", "/a"), part("v", "a/../../b")] {
+            assert!(mount(&bad).is_err(), "{bad}");
+        }
+        let ro = serde_json::json!({"Type": "bind", "Source": "/s", "Target": "/x", "ReadOnly": true});
+        assert_eq!(mount(&ro).unwrap().words, ["rro"]);
     }
 }

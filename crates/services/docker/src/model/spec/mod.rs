@@ -22,6 +22,7 @@ mod security;
 mod user;
 mod validate;
 mod values;
+mod warnings;
 
 use std::path::PathBuf;
 
@@ -32,8 +33,9 @@ use serde_json::{Value, json};
 pub use limits::resources;
 pub use process::exec_process;
 
-pub use validate::validate;
+pub use validate::{check_resources, validate};
 use values::Fields as _;
+pub use warnings::warnings;
 
 /// A mount that is ready to be made: a host's path at a container's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Bind {
     pub read_only: bool,
     /// `rprivate` where `None`.
     pub propagation: Option<String>,
+    /// `bind` for what is below the source not to follow, `rro` for all of it to be read-only.
+    pub options: Vec<String>,
 }
 
 /// All that goes into a configuration.

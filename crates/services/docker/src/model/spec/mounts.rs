@@ -27,11 +27,11 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Vec<Value> {
     ];
     for (source, at) in files {
         if let Some(source) = source.as_ref().filter(|_| !overridden(at)) {
-            own.push((at.into(), bind(source, Path::new(at), false, None)));
+            own.push((at.into(), bind(source, Path::new(at), false, None, &[])));
         }
     }
     for b in input.binds {
-        let mount = bind(&b.source, &b.destination, b.read_only, b.propagation.as_deref());
+        let mount = bind(&b.source, &b.destination, b.read_only, b.propagation.as_deref(), &b.options);
         own.push((b.destination.clone(), mount));
     }
     for mount in tmpfs {
@@ -56,11 +56,12 @@ pub(super) fn root_propagation(binds: &[Bind]) -> Option<&'static str> {
     }
 }
 
-fn bind(source: &Path, at: &Path, read_only: bool, propagation: Option<&str>) -> Value {
+fn bind(source: &Path, at: &Path, read_only: bool, propagation: Option<&str>, words: &[String]) -> Value {
+    let asked = |word: &str| words.iter().any(|w| w == word);
     let propagation = propagation.filter(|p| !p.is_empty()).unwrap_or("rprivate");
-    let mut options = vec!["rbind", propagation];
+    let mut options = vec![if asked("bind") { "bind" } else { "rbind" }, propagation];
     if read_only {
-        options.push("ro");
+        options.push(if asked("rro") { "rro" } else { "ro" });
     }
     json!({ "destination": at, "type": "bind", "source": source, "options": options })
 }
@@ -84,7 +85,7 @@ fn usual(input: &SpecInput<'_>) -> Vec<Value> {
     ];
     let ipc = host.text("IpcMode");
     if ipc == "host" {
-        mounts.push(bind(Path::new("/dev/mqueue"), Path::new("/dev/mqueue"), false, None));
+        mounts.push(bind(Path::new("/dev/mqueue"), Path::new("/dev/mqueue"), false, None, &[]));
     } else {
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &safe));
     }
@@ -94,7 +95,7 @@ fn usual(input: &SpecInput<'_>) -> Vec<Value> {
         None => None,
     };
     if let Some(shm) = shm {
-        mounts.push(bind(shm, Path::new("/dev/shm"), false, None));
+        mounts.push(bind(shm, Path::new("/dev/shm"), false, None, &[]));
     } else if ipc != "none" {
         let size = match host.number("ShmSize") {
             size if size > 0 => size,

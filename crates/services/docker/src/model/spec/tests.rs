@@ -111,6 +111,7 @@ fn mounts_replace_and_follow_one_another() {
         destination: destination.into(),
         read_only,
         propagation: None,
+        options: Vec::new(),
     };
     let host = json!({ "Tmpfs": { "/run": "exec,size=1m" }, "IpcMode": "host" });
     let binds = [bind("/a/b", true), bind("/a", false), bind("/etc/hosts", false)];

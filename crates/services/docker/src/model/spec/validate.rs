@@ -15,9 +15,7 @@ const MILLISECOND: i64 = 1_000_000;
 pub fn validate(config: &Value, host_config: &Value) -> Result<()> {
     of_config(config)?;
     modes(config, host_config)?;
-    restart(host_config)?;
-    memory(host_config)?;
-    processors(host_config)?;
+    check_resources(host_config)?;
     others(host_config)?;
     for bind in host_config.strings("Binds") {
         volume(&bind)?;
@@ -29,6 +27,16 @@ pub fn validate(config: &Value, host_config: &Value) -> Result<()> {
         devices::parse(&rule)?;
     }
     Ok(())
+}
+
+/// Checks limits alone, as an update has them.
+///
+/// # Errors
+/// 400 with the first thing that is wrong.
+pub fn check_resources(host_config: &Value) -> Result<()> {
+    memory(host_config)?;
+    processors(host_config)?;
+    weight(host_config)
 }
 
 fn refuse<T>(message: impl Into<String>) -> Result<T> {
@@ -46,6 +54,9 @@ fn of_config(config: &Value) -> Result<()> {
         if entry.is_empty() || entry.starts_with('=') {
             return refuse(format!("invalid environment variable: {entry}"));
         }
+    }
+    if !config.text("StopSignal").is_empty() {
+        crate::model::signals::number(config.text("StopSignal"))?;
     }
     let health = config.get("Healthcheck").unwrap_or(&Value::Null);
     let times = [
@@ -113,23 +124,6 @@ fn modes(config: &Value, host: &Value) -> Result<()> {
 
 fn has_entries(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_object).is_some_and(|o| !o.is_empty())
-}
-
-fn restart(host: &Value) -> Result<()> {
-    let policy = host.get("RestartPolicy").unwrap_or(&Value::Null);
-    let (name, count) = (policy.text("Name"), policy.number("MaximumRetryCount"));
-    if host.flag("AutoRemove") && !["", "no"].contains(&name) {
-        return refuse("can't create 'AutoRemove' container with restart policy");
-    }
-    match name {
-        "" | "no" | "always" | "unless-stopped" if count > 0 => {
-            refuse(format!("maximum retry count cannot be used with restart policy '{name}'"))
-        }
-        "" | "no" | "always" | "unless-stopped" => Ok(()),
-        "on-failure" if count < 0 => refuse("maximum retry count cannot be negative"),
-        "on-failure" => Ok(()),
-        _ => refuse(format!("invalid restart policy '{name}'")),
-    }
 }
 
 fn memory(host: &Value) -> Result<()> {
@@ -222,10 +216,23 @@ fn ranges(text: &str) -> Option<Vec<u32>> {
     Some(out)
 }
 
-fn others(host: &Value) -> Result<()> {
+fn weight(host: &Value) -> Result<()> {
     let weight = host.number("BlkioWeight");
     if weight != 0 && !(10..=1000).contains(&weight) {
         return refuse("Range of blkio weight is from 10 to 1000");
+    }
+    Ok(())
+}
+
+fn others(host: &Value) -> Result<()> {
+    if !matches!(host.text("Isolation"), "" | "default") {
+        return refuse(format!(
+            "invalid isolation: {:?} - linux only supports 'default'",
+            host.text("Isolation")
+        ));
+    }
+    if let Some(bad) = host.strings("ExtraHosts").iter().find(|h| !h.contains([':', '='])) {
+        return refuse(format!("bad format for add-host: {bad:?}"));
     }
     let score = host.number("OomScoreAdj");
     if !(-1000..=1000).contains(&score) {
@@ -277,6 +284,7 @@ fn volume(text: &str) -> Result<()> {
     let parts: Vec<_> = text.split(':').collect();
     let (source, destination, mode) = match parts[..] {
         [destination] => (None, destination, ""),
+        [_, "ro" | "rw" | "z" | "Z" | "nocopy"] => return Err(invalid()),
         [source, destination] => (Some(source), destination, ""),
         [source, destination, mode] => (Some(source), destination, mode),
         _ => return Err(invalid()),
@@ -316,6 +324,11 @@ fn volume(text: &str) -> Result<()> {
         return refuse(format!("invalid mode: {mode}"));
     }
     if let Some(name) = source.filter(|s| !s.starts_with('/')) {
+        if name.len() == 1 {
+            return refuse(format!(
+                "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+            ));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         if !starts || name.len() < 2 || !name.chars().all(plain) {
