@@ -37,7 +37,7 @@ crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200
 
 clients: build ## Docker's other clients (docker-py, aiodocker, testcontainers, dockerode, Debian's CLI) on the engine
-	@scripts/in-netns tests/docker/clients/run
+	@scripts/clients && scripts/in-netns tests/docker/clients/run
 
 docker-py: build ## docker-py's own integration suite on the engine: DOCKER_PY=its checkout
 	@scripts/docker-py

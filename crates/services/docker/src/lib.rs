@@ -77,6 +77,8 @@ pub struct Docker {
     pub(crate) rotations: engine::logs::Notices,
     /// What follows a container's end.
     pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
+    /// Wakes who waits for an exec to have begun.
+    pub(crate) exec_started: tokio::sync::Notify,
     /// Set once every container is to end: restart policies no longer hold.
     pub(crate) leaving: std::sync::atomic::AtomicBool,
 }
@@ -109,6 +111,7 @@ impl Docker {
             notices: engine::logs::Notices::of_writes(),
             rotations: engine::logs::Notices::of_moves(),
             watching: Mutex::default(),
+            exec_started: tokio::sync::Notify::new(),
             leaving: std::sync::atomic::AtomicBool::default(),
         });
         docker.open_networks().await?;

@@ -71,7 +71,7 @@ async fn start(mut call: Call) -> Result<Reply> {
 }
 
 async fn resize(call: Call) -> Result<Reply> {
-    let exec = call.state.exec(call.param("id"))?;
+    let exec = call.state.begun_exec(call.param("id")).await?;
     let (rows, columns) = life_size(&call)?;
     call.state.host.resize_container(&exec.container, Some(&exec.id), rows, columns).await?;
     Ok(Reply::empty(200))

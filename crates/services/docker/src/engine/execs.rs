@@ -18,6 +18,8 @@ use crate::{
     store::Status,
 };
 
+/// How long a resize waits for its exec to begin.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 /// How long an exec that has ended can still be asked for, as with the reference.
 const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
@@ -175,6 +177,8 @@ impl Docker {
         }
         let started = self.run_exec(&exec, attached).await;
         let mut all = self.execs.lock();
+        // They look only once this lock is free.
+        self.exec_started.notify_waiters();
         let mut known = all.get_mut(id);
         match started {
             Ok((pid, stream)) => {
@@ -192,6 +196,26 @@ impl Docker {
                 Err(e)
             }
         }
+    }
+
+    /// The exec once it has begun: a client resizes its terminal as soon as it is answered, which is before.
+    ///
+    /// # Errors
+    /// 404 where there is none; 500 where it hasn't begun after ten seconds, as with the reference.
+    pub(crate) async fn begun_exec(&self, id: &str) -> Result<Exec> {
+        let begun = async {
+            loop {
+                let mut told = std::pin::pin!(self.exec_started.notified());
+                told.as_mut().enable();
+                let exec = self.exec(id)?;
+                if exec.pid != 0 || exec.exit.is_some() {
+                    return Ok(exec);
+                }
+                told.await;
+            }
+        };
+        let late = |_| Error::internal("timeout waiting for exec session ready");
+        tokio::time::timeout(BEGINS_WITHIN, begun).await.map_err(late)?
     }
 
     async fn run_exec(&self, exec: &Exec, attached: bool) -> Result<(u32, Box<dyn Stream>)> {
