@@ -118,7 +118,9 @@ impl Docker {
         if args.is_empty() {
             return Err(Error::bad_request("No exec command specified"));
         }
-        let keys = match config["DetachKeys"].as_str().unwrap_or("") {
+        // docker-py writes it small; the reference reads it either way.
+        let keys = config["DetachKeys"].as_str().or(config["detachKeys"].as_str());
+        let keys = match keys.unwrap_or("") {
             "" => Vec::new(),
             text => detach::keys(text)?,
         };
