@@ -43,7 +43,7 @@ pub(crate) mod tokio_stream_reader {
 
     /// Reads a stream of bytes.
     pub(crate) fn reader_of(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> StreamReader {
-        StreamReader { stream: stream.boxed(), chunk: Bytes::new() }
+        StreamReader { stream: stream.fuse().boxed(), chunk: Bytes::new() }
     }
 
     impl AsyncRead for StreamReader {
