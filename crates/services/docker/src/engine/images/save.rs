@@ -53,8 +53,8 @@ impl Docker {
         }
         let id = image.layers.get(at).ok_or_else(|| Error::internal("an image without one of its layers"))?;
         let (scratch, digest, size) = blobs.take(self.host.export_layer(id).await?).await?;
-        let promised = &image.value()["rootfs"]["diff_ids"][at];
-        if *promised != digest {
+        let promised = image.value()["rootfs"]["diff_ids"][at].clone();
+        if promised != digest {
             return Err(Error::internal(format!(
                 "layer {promised} can't be written as it came: its blob is gone; pull or load the image again"
             )));
