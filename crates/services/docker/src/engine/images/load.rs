@@ -177,9 +177,8 @@ impl Docker {
     /// 400 for an archive that holds none or is broken; nothing of it stays.
     pub(crate) async fn load_images(&self, body: Chunks, quiet: bool, progress: &Progress) -> Result<()> {
         let done = self.load_all(body, quiet, progress).await;
-        if done.is_err() {
-            self.sweep_images().await?;
-        }
+        // Half an image, or blobs of one that has others already.
+        self.sweep_images().await?;
         done
     }
 
