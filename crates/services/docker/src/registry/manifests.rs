@@ -22,8 +22,8 @@ const MEDIA: &[(&str, bool)] = &[
     ("application/vnd.docker.distribution.manifest.list.v2+json", true),
 ];
 
-fn missing(reference: &str) -> Error {
-    unknown("MANIFEST_UNKNOWN", format!("manifest unknown: {reference}"))
+fn missing() -> Error {
+    unknown("MANIFEST_UNKNOWN", "manifest unknown")
 }
 
 fn find(rd: &mut Read<'_>, at: &Repository, reference: &str) -> Result<Option<Manifest>> {
@@ -40,9 +40,8 @@ fn find(rd: &mut Read<'_>, at: &Repository, reference: &str) -> Result<Option<Ma
 /// `GET` and `HEAD /v2/<name>/manifests/<reference>`
 pub(super) async fn get(call: Call, at: Repository) -> Result<Reply> {
     let reference = call.param("reference").to_owned();
-    let wanted = reference.clone();
-    let found = call.state.docker.store.read(move |rd| find(rd, &at, &wanted)).await?;
-    let found = found.ok_or_else(|| missing(&reference))?;
+    let found = call.state.docker.store.read(move |rd| find(rd, &at, &reference)).await?;
+    let found = found.ok_or_else(missing)?;
     let mut reply = Reply::bytes(200, "application/json", found.text.into_bytes());
     if let Ok(media) = found.media.parse() {
         reply.headers.insert(header::CONTENT_TYPE, media);
@@ -171,11 +170,11 @@ fn remove(tx: &mut Tx<'_>, at: &Repository, reference: &str) -> Result<()> {
     if !is_digest(reference) {
         return match tx.delete::<Tag>(Tag::key(at, reference))? {
             true => Ok(()),
-            false => Err(missing(reference)),
+            false => Err(missing()),
         };
     }
     let Some(gone) = tx.find::<Manifest>(&Scope::All, Manifest::key(at, reference))? else {
-        return Err(missing(reference));
+        return Err(missing());
     };
     for tag in tx.list::<Tag>(&Scope::All, &at.query())? {
         if tag.digest == reference {

@@ -11,7 +11,10 @@ use tokio::sync::mpsc;
 use crate::{
     api::{Call, Flags},
     engine::{
-        images::{progress::streamed, save::TarOut},
+        images::{
+            progress::{Progress, streamed},
+            save::TarOut,
+        },
         registry::{Credentials, Platform},
     },
     model::reference::{Reference, is_digest, is_tag},
@@ -22,7 +25,14 @@ pub(super) async fn load(mut call: Call) -> Result<Reply> {
     let quiet = call.flag("quiet");
     let docker = call.state.clone();
     let body = call.chunks();
-    streamed(|progress| async move { docker.load_images(body, quiet, &progress).await }).await
+    // As the reference does it, whatever is wrong is told in the stream.
+    let work = |progress: Progress| async move {
+        if let Err(e) = docker.load_images(body, quiet, &progress).await {
+            progress.fail(&e);
+        }
+        Ok::<_, Error>(())
+    };
+    streamed(work).await
 }
 
 /// `GET /images/get`, `GET /images/{name}/get`

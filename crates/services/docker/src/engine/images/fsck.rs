@@ -163,7 +163,13 @@ impl Docker {
                     .await?;
             }
             let names: Vec<&&String> = missing.values().collect();
-            report.add("image", &image.id, format!("it lacks blobs {names:?}"), repair);
+            // A layer that was made here is written anew just so; one that came from elsewhere may not be.
+            let mut whole = repair;
+            for at in missing.keys() {
+                let bare = Image { blobs: BTreeMap::new(), ..image.clone() };
+                whole = whole && self.layer_file(&bare, *at).await.is_ok();
+            }
+            report.add("image", &image.id, format!("it lacks blobs {names:?}; bring it in again"), whole);
         }
         for c in &seen.containers {
             let lacks: Vec<&String> = c.rootfs.layers.iter().filter(|l| !layers.contains(*l)).collect();

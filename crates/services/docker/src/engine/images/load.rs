@@ -43,7 +43,7 @@ pub(crate) mod tokio_stream_reader {
 
     /// Reads a stream of bytes.
     pub(crate) fn reader_of(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> StreamReader {
-        StreamReader { stream: stream.boxed(), chunk: Bytes::new() }
+        StreamReader { stream: stream.fuse().boxed(), chunk: Bytes::new() }
     }
 
     impl AsyncRead for StreamReader {
@@ -177,9 +177,8 @@ impl Docker {
     /// 400 for an archive that holds none or is broken; nothing of it stays.
     pub(crate) async fn load_images(&self, body: Chunks, quiet: bool, progress: &Progress) -> Result<()> {
         let done = self.load_all(body, quiet, progress).await;
-        if done.is_err() {
-            self.sweep_images().await?;
-        }
+        // Half an image, or blobs of one that has others already.
+        self.sweep_images().await?;
         done
     }
 

@@ -20,6 +20,10 @@ impl Progress {
     pub fn new(to: mpsc::UnboundedSender<Bytes>) -> Self {
         Self(to, Arc::default())
     }
+    /// The last line of what failed.
+    pub fn fail(&self, e: &Error) {
+        self.say(&error_line(e));
+    }
     /// Returns once nobody reads any more.
     pub async fn closed(&self) {
         self.0.closed().await;
@@ -63,7 +67,7 @@ where
     let task = tokio::spawn(async move {
         match work.await {
             Err(e) if progress.1.load(Ordering::Relaxed) => {
-                progress.say(&error_line(&e));
+                progress.fail(&e);
                 Ok(())
             }
             done => done,

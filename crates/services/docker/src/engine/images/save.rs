@@ -53,6 +53,12 @@ impl Docker {
         }
         let id = image.layers.get(at).ok_or_else(|| Error::internal("an image without one of its layers"))?;
         let (scratch, digest, size) = blobs.take(self.host.export_layer(id).await?).await?;
+        let promised = image.value()["rootfs"]["diff_ids"][at].clone();
+        if promised != digest {
+            return Err(Error::internal(format!(
+                "layer {promised} can't be written as it came: its blob is gone; pull or load the image again"
+            )));
+        }
         let media = "application/vnd.oci.image.layer.v1.tar";
         Ok(LayerFile { path: scratch.0.clone(), digest, size, media, _scratch: Some(scratch) })
     }

@@ -122,7 +122,11 @@ impl Docker {
             Ok(news) => news,
             Err(e) => {
                 self.sweep_images().await?;
-                return Err(e);
+                // A client that is told 401 by its engine asks its user for a password.
+                return Err(match e.kind() {
+                    Kind::Unauthorized => Error::internal(e.message().to_owned()),
+                    _ => e,
+                });
             }
         };
         let shown = name.to_string();
