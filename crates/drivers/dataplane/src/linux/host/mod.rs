@@ -15,6 +15,7 @@ mod names;
 mod netlink;
 mod nfnetlink;
 mod publish;
+mod redirect;
 mod rules;
 mod sandbox;
 

@@ -1,5 +1,5 @@
-//! The resolver of a container at 127.0.0.11: sockets opened inside its namespace, served by tasks of the
-//! daemon. Containers' names are answered from a shared table; the rest is asked from inside the namespace,
+//! The resolver of a container at 127.0.0.11: sockets opened inside its namespace (`redirect.rs` leads port 53
+//! there), served by tasks of the daemon. Containers' names are answered from a shared table; the rest is asked from inside the namespace,
 //! so that a network that nothing leaves stays so.
 
 use std::{
@@ -28,7 +28,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{Host, Shared, blocking, failed, netns};
+use super::{Host, Shared, blocking, failed, netns, redirect};
 use crate::bridges::Names;
 
 /// How long a server asked may take.
@@ -62,7 +62,8 @@ impl Host {
         let path = self.sandbox(container);
         let failed = failed("failed to open a container's resolver");
         let (udp, tcp) = netns::run(path.clone(), move || {
-            let at = SocketAddr::from(([127, 0, 0, 11], 53));
+            redirect::load().map_err(&failed)?;
+            let at = SocketAddr::from(([127, 0, 0, 11], redirect::PORT));
             let udp = std::net::UdpSocket::bind(at).map_err(&failed)?;
             let tcp = std::net::TcpListener::bind(at).map_err(&failed)?;
             udp.set_nonblocking(true).and_then(|()| tcp.set_nonblocking(true)).map_err(&failed)?;

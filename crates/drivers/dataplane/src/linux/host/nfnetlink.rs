@@ -18,7 +18,7 @@ use super::netlink::{Body, NESTED};
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 /// `NFNL_SUBSYS_NFTABLES`, and its messages.
-const NFTABLES: u16 = 10;
+pub const NFTABLES: u16 = 10;
 const NEW_SET_ELEM: u16 = NFTABLES << 8 | 12;
 const DEL_SET_ELEM: u16 = NFTABLES << 8 | 14;
 /// `NFPROTO_INET`: tables of both families.
@@ -44,7 +44,8 @@ const CTA_PROTO_DST_PORT: u16 = 3;
 const REQUEST: u16 = 0x1;
 const ACK: u16 = 0x4;
 const DUMP: u16 = 0x300;
-const CREATE: u16 = 0x400;
+/// `NLM_F_CREATE`
+pub const CREATE: u16 = 0x400;
 /// Bytes of elements in one message: an attribute's length has 16 bits.
 const CHUNK: usize = 256;
 
@@ -60,7 +61,7 @@ pub struct Element {
 }
 
 /// `struct nfgenmsg`.
-fn generic(family: u8, resource: u16) -> Body {
+pub fn generic(family: u8, resource: u16) -> Body {
     let mut body = vec![family, 0];
     body.extend(resource.to_be_bytes());
     Body(body)
@@ -101,20 +102,26 @@ fn chunks<'a>(all: &'a [&'a Element]) -> impl Iterator<Item = &'a [&'a Element]>
 /// # Errors
 /// The kernel's: `ENOENT` where the table, a map or an element isn't there.
 pub fn change(table: &str, gone: &[&Element], come: &[&Element]) -> io::Result<()> {
+    let gone = chunks(gone).map(|of| (DEL_SET_ELEM, 0, elements(table, of[0].map, of, false)));
+    let come = chunks(come).map(|of| (NEW_SET_ELEM, CREATE, elements(table, of[0].map, of, true)));
+    transact(&gone.chain(come).collect::<Vec<_>>())
+}
+
+/// Sends messages (kind, flags, body) to nftables as one transaction.
+///
+/// # Errors
+/// The kernel's; nothing has changed then.
+pub fn transact(messages: &[(u16, u16, Body)]) -> io::Result<()> {
     let (mut batch, mut asked) = (Vec::new(), 1u32);
     message(&mut batch, BATCH_BEGIN, 0, 0, &generic(0, NFTABLES));
-    for of in chunks(gone) {
-        message(&mut batch, DEL_SET_ELEM, ACK, asked, &elements(table, of[0].map, of, false));
-        asked += 1;
-    }
-    for of in chunks(come) {
-        message(&mut batch, NEW_SET_ELEM, ACK | CREATE, asked, &elements(table, of[0].map, of, true));
+    for (kind, flags, body) in messages {
+        message(&mut batch, *kind, ACK | flags, asked, body);
         asked += 1;
     }
     message(&mut batch, BATCH_END, 0, asked, &generic(0, NFTABLES));
     let socket = open()?;
     send(&socket, &batch, SendFlags::empty())?;
-    let mut left = asked - 1;
+    let mut left = messages.len();
     while left > 0 {
         each(&socket, |kind, body| {
             if kind == 2 {

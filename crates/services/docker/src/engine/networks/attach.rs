@@ -112,6 +112,7 @@ impl Docker {
         let leads = self.leads_out(container).await?.is_none_or(|n| n == name);
         let spec = self.endpoint_spec(&container.id, &network, &place, leads).await?;
         self.host.ensure_endpoint(&spec).await?;
+        self.port_up(&place).await?;
         self.events.emit("network", "connect", &network.id, told(name, &network.driver, Some(&container.id)));
         Ok(())
     }

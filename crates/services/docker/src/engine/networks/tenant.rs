@@ -88,6 +88,12 @@ impl Docker {
         self.neutron.ensure_port(port.id).await
     }
 
+    /// Notes that a port carries traffic.
+    pub(super) async fn port_up(&self, place: &Endpoint) -> Result<()> {
+        let Some(id) = place.port else { return Ok(()) };
+        self.store.write(move |tx| ports::set_status(tx, id, true)).await
+    }
+
     /// Where a tenant's network answers for its names.
     pub(super) async fn name_server(&self, network: &Network) -> Result<Vec<IpAddr>> {
         let Some(tenant) = network.tenant else { return Ok(Vec::new()) };
