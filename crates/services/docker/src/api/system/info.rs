@@ -108,7 +108,7 @@ pub async fn info(call: Call) -> Result<Reply> {
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": ""},
         "InitCommit": {"ID": ""},
-        "SecurityOptions": if v2 { json!(["name=seccomp,profile=builtin", "name=cgroupns"]) } else { json!(["name=seccomp,profile=builtin"]) },
+        "SecurityOptions": security(v2, docker.remap.is_some()),
         "ProductLicense": "",
         "DefaultAddressPools": docker.options.address_pools.iter().map(|p| json!({"Base": p.base, "Size": p.size})).collect::<Vec<_>>(),
         "CDISpecDirs": [],
@@ -118,6 +118,18 @@ pub async fn info(call: Call) -> Result<Reply> {
         all.extend(more);
     }
     Reply::ok(&shown)
+}
+
+/// What confines containers, in the reference's order.
+fn security(v2: bool, remap: bool) -> Vec<&'static str> {
+    let apparmor = crate::model::spec::confine::apparmor_supported(std::path::Path::new("/"));
+    let all = [
+        (apparmor, "name=apparmor"),
+        (true, "name=seccomp,profile=builtin"),
+        (remap, "name=userns"),
+        (v2, "name=cgroupns"),
+    ];
+    all.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect()
 }
 
 /// The system's name and version.
