@@ -194,6 +194,9 @@ pub struct Docker {
     pub insecure_registries: Vec<String>,
     /// The host's address at which ports are published, where a container names none.
     pub publish_ip: std::net::IpAddr,
+    /// Whose subordinate users and groups (subuid(5)) containers have: `default` (dockremap's) or
+    /// `user[:group]`; empty for the host's own.
+    pub userns_remap: String,
     /// What networks' ranges are cut from, where none is asked for; empty for 172.30.0.0/15 in parts of /24.
     pub default_address_pools: Vec<AddressPool>,
     /// The default bridge's own address, with the length of the prefix: `172.17.0.1/16`.
@@ -226,6 +229,7 @@ impl Default for Docker {
             mirrors_authoritative: false,
             insecure_registries: Vec::new(),
             publish_ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            userns_remap: String::new(),
             default_address_pools: Vec::new(),
             bip: None,
         }

@@ -35,6 +35,7 @@ pub async fn open(
         mirrors_authoritative: config.mirrors_authoritative,
         insecure_registries: config.insecure_registries.clone(),
         publish_ip: config.publish_ip,
+        userns_remap: Some(config.userns_remap.clone()),
         address_pools: pools(config)?,
         bip: config.bip,
         registry: base_url.to_owned(),

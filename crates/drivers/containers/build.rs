@@ -21,7 +21,11 @@ fn main() {
         {
             cargo.env_remove(name);
         }
-        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
+        // Static and without a C library: it begins at its own `_start`.
+        let flags = "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-nostartfiles \
+                     -C link-arg=-nostdlib -C link-arg=-static -C link-arg=-Wl,--build-id=none \
+                     -C link-arg=-Wl,--defsym=rust_eh_personality=_Unwind_Resume";
+        cargo.env("RUSTFLAGS", flags);
         cargo.status().is_ok_and(|s| s.success())
     };
     assert!(build(true) || build(false), "the supervisor doesn't build");

@@ -4,6 +4,7 @@
 //! container; that one makes the namespaces and mounts, keeps the streams, the log and the exit code, and
 //! lives as long as the container. So a daemon that is restarted finds everything as it left it.
 
+pub mod apparmor;
 pub mod bundle;
 pub mod caps;
 pub mod cgroups;

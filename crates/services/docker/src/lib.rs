@@ -49,6 +49,9 @@ pub struct Options {
     pub registry: String,
     /// Where ports are published by default.
     pub publish_ip: std::net::IpAddr,
+    /// Whose subordinate users and groups containers have: `default` or `user[:group]`; the host's own
+    /// where `None`.
+    pub userns_remap: Option<String>,
     /// What networks' ranges are cut from; empty for the defaults.
     pub address_pools: Vec<Pool>,
     /// The default bridge's own address, with the length of the prefix.
@@ -62,6 +65,8 @@ pub struct Docker {
     /// The tenant networks' service, for the driver `pileus`.
     pub(crate) neutron: Arc<Neutron>,
     pub(crate) options: Options,
+    /// The users and groups of containers.
+    pub(crate) remap: Option<model::spec::confine::Remap>,
     pub(crate) events: Events,
     /// What the engine shows to this cloud's own registry.
     pub(crate) own_token: String,
@@ -94,6 +99,9 @@ impl Docker {
         neutron: Arc<Neutron>,
         options: Options,
     ) -> Result<Arc<Self>> {
+        let remap = options.userns_remap.as_deref().filter(|r| !r.is_empty());
+        let remap = remap.map(|r| model::spec::confine::Remap::read(r, std::path::Path::new("/etc")));
+        let remap = remap.transpose()?;
         let mut options = options;
         if options.address_pools.is_empty() {
             options.address_pools = Pool::defaults();
@@ -103,6 +111,7 @@ impl Docker {
             host,
             neutron,
             options,
+            remap,
             events: Events::default(),
             own_token: new_id(),
             busy: Mutex::default(),

@@ -5,6 +5,7 @@
 //! only its paths: the kernel keeps its state, so it can be opened anew at any time. The root of the
 //! hierarchies is a parameter (`*_in`), for the tests' sake.
 
+mod devices;
 mod path;
 mod stats;
 mod v1;

@@ -5,7 +5,7 @@ use std::path::Path;
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 use pileus_base::Result;
 
-use super::{ensure_dir, read, write, write_if_there};
+use super::{devices, ensure_dir, read, write, write_if_there};
 
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "memory", "pids", "io"];
 
@@ -43,8 +43,8 @@ pub(super) fn apply(dir: &Path, resources: &LinuxResources) -> Result<()> {
     if let Some(io) = resources.block_io() {
         apply_io(dir, io)?;
     }
-    if resources.devices().as_ref().is_some_and(|d| !d.is_empty()) {
-        tracing::warn!(dir = %dir.display(), "device rules are not enforced on cgroup v2");
+    if let Some(list) = resources.devices().as_deref().filter(|d| !d.is_empty()) {
+        devices::apply(dir, list)?;
     }
     for (file, value) in resources.unified().iter().flatten() {
         if !file.contains('/') {

@@ -29,7 +29,7 @@ use tokio::{io::AsyncReadExt, net::UnixStream};
 
 use self::plan::{Reply, Request};
 use crate::{
-    BoxFuture, ContainerSpec, ContainerState, Containers, ExecSpec, Stream, Wanted,
+    BoxFuture, ContainerSpec, ContainerState, Containers, ExecSpec, Stream, Wanted, apparmor,
     cgroups::{Group, Stats},
 };
 
@@ -150,6 +150,8 @@ impl Linux {
         let (spec, layers, instance) = (spec.clone(), self.layers.clone(), self.instance.clone());
         let program = self.program.clone();
         blocking(move || {
+            let profile = spec.oci.process().as_ref().and_then(|p| p.apparmor_profile().clone());
+            apparmor::ensure(profile.as_deref().unwrap_or_default())?;
             let resources = spec.oci.linux().as_ref().and_then(|l| l.resources().clone()).unwrap_or_default();
             // One left from before counts what was: kills for want of memory, and its peak.
             Group::open(&instance, &spec.id).remove()?;

@@ -1,5 +1,7 @@
 //! Words of mount options and limits as the kernel's numbers.
 
+use super::plan::RECURSIVE;
+
 /// A propagation's flags.
 pub fn propagation(word: &str) -> Option<u64> {
     let (deep, word) = word.strip_prefix('r').map_or((0, word), |word| (libc::MS_REC, word));
@@ -21,7 +23,8 @@ pub fn mount(options: &[String]) -> (u64, u64, String) {
         let (set, clear) = match &**word {
             "bind" => (libc::MS_BIND, 0),
             "rbind" => (libc::MS_BIND | libc::MS_REC, 0),
-            "ro" | "rro" => (libc::MS_RDONLY, 0),
+            "ro" => (libc::MS_RDONLY, 0),
+            "rro" => (libc::MS_RDONLY | RECURSIVE, 0),
             "rw" => (0, libc::MS_RDONLY),
             "nosuid" => (libc::MS_NOSUID, 0),
             "suid" => (0, libc::MS_NOSUID),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oci_spec::runtime::{Capability, LinuxDeviceType, LinuxNamespaceType, Process};
+use oci_spec::runtime::{Capability, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Process};
 use pileus_base::{Error, Result};
 
 use super::{
@@ -58,6 +58,7 @@ pub fn program(process: &Process) -> Result<Program> {
             .collect(),
         oom_score_adj: process.oom_score_adj(),
         seccomp: Vec::new(),
+        apparmor: process.apparmor_profile().clone().unwrap_or_default(),
     })
 }
 
@@ -79,10 +80,12 @@ pub fn plan(
     for one in linux.namespaces().iter().flatten() {
         let flag = one.typ() as u64;
         match (one.typ(), one.path()) {
-            (LinuxNamespaceType::User | LinuxNamespaceType::Time, _) => {
-                return Err(Error::not_implemented("user and time namespaces are not supported"));
+            (LinuxNamespaceType::Time, _) | (LinuxNamespaceType::User, Some(_)) => {
+                let words = "time namespaces and user namespaces of others are not supported";
+                return Err(Error::not_implemented(words));
             }
-            (LinuxNamespaceType::Mount, _) => {}
+            // The supervisor makes it of the mappings, before all others.
+            (LinuxNamespaceType::Mount | LinuxNamespaceType::User, None | Some(_)) => {}
             (_, Some(path)) => joins.push((flag, text(path)?)),
             (_, None) => namespaces |= flag,
         }
@@ -90,11 +93,16 @@ pub fn plan(
     let mounts = oci.mounts().iter().flatten().map(|one| {
         let kind = one.typ().clone().unwrap_or_default();
         let source = one.source().as_deref().map(text).transpose()?.unwrap_or_default();
-        let (mut flags, propagation, data) = options::mount(one.options().as_deref().unwrap_or_default());
+        let mut options = one.options().clone().unwrap_or_default();
+        // As the runtime specification names it; of mounts with other owners than the container's no more is
+        // known.
+        let idmap = options.iter().any(|o| o == "idmap" || o == "ridmap");
+        options.retain(|o| o != "idmap" && o != "ridmap");
+        let (mut flags, propagation, data) = options::mount(&options);
         if kind == "bind" {
             flags |= libc::MS_BIND;
         }
-        Ok(Mount { kind, source, target: text(one.destination())?, flags, propagation, data })
+        Ok(Mount { kind, source, target: text(one.destination())?, flags, propagation, data, idmap })
     });
     let devices = linux.devices().iter().flatten().map(|one| {
         let kind = match one.typ() {
@@ -111,6 +119,15 @@ pub fn plan(
             gid: one.gid().unwrap_or(0),
         })
     });
+    let user = linux.namespaces().iter().flatten().any(|one| one.typ() == LinuxNamespaceType::User);
+    let map = |of: &Option<Vec<LinuxIdMapping>>| -> Vec<(u32, (u32, u32))> {
+        let all = of.iter().flatten().filter(|_| user);
+        all.map(|m| (m.container_id(), (m.host_id(), m.size()))).collect()
+    };
+    let (uid_map, gid_map) = (map(linux.uid_mappings()), map(linux.gid_mappings()));
+    if user && (uid_map.is_empty() || gid_map.is_empty()) {
+        return Err(Error::bad_request("a user namespace needs mappings of users and groups"));
+    }
     let mut sysctls: Vec<_> = linux.sysctl().clone().unwrap_or_default().into_iter().collect();
     sysctls.sort();
     Ok(Plan {
@@ -142,6 +159,8 @@ pub fn plan(
         devices: devices.collect::<Result<_>>()?,
         masked: linux.masked_paths().clone().unwrap_or_default(),
         readonly_paths: linux.readonly_paths().clone().unwrap_or_default(),
+        uid_map,
+        gid_map,
         attached: Vec::new(),
     })
 }

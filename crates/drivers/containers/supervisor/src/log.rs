@@ -1,17 +1,16 @@
 //! The log: Docker's `json-file` lines or records of our own, in files that are renamed to `.1`, `.2`, … when
 //! they are full; or the host's journal.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
-    os::unix::net::UnixDatagram,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
-use crate::plan::{LOG_JOURNAL, LOG_LOCAL};
+use crate::{
+    plan::{LOG_JOURNAL, LOG_LOCAL},
+    sys::{Answer, Fd, Sysno, datagrams, open, rename, send_to, stat, syscall, unlink},
+};
 
 /// The longest piece of a line that is written at once, as Docker does it.
 const LONGEST: usize = 16 << 10;
+const APPEND: i32 = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT;
 
 /// A log that is being written.
 pub struct Log {
@@ -28,22 +27,31 @@ pub struct Log {
 
 /// Where it goes.
 enum To {
-    File(File),
-    Socket(UnixDatagram),
+    File(Fd),
+    Socket(Fd),
 }
 
 impl Log {
     /// Opens it to add to it; `kept` is a file's largest size and how many files there are.
-    pub fn open(path: &str, kind: u8, extra: &str, kept: (u64, u32)) -> std::io::Result<Self> {
+    pub fn open(path: &str, kind: u8, extra: &str, kept: (u64, u32)) -> Answer<Self> {
         let (to, size) = if kind == LOG_JOURNAL {
-            (To::Socket(UnixDatagram::unbound()?), 0)
+            (To::Socket(datagrams()?), 0)
         } else {
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
-            let size = file.metadata()?.len();
+            let file = open(path, APPEND)?;
+            let size = stat(file.raw(), "")?.stx_size;
             (To::File(file), size)
         };
         let ((most, files), extra) = (kept, extra.to_owned());
-        Ok(Self { path: path.to_owned(), kind, extra, most, files, to, size, parts: [Vec::new(), Vec::new()] })
+        Ok(Self {
+            path: path.to_owned(),
+            kind,
+            extra,
+            most,
+            files,
+            to,
+            size,
+            parts: [Vec::new(), Vec::new()],
+        })
     }
 
     /// Adds what stream `of` (0 or 1) has said.
@@ -82,7 +90,7 @@ impl Log {
             LOG_JOURNAL => {
                 if let To::Socket(socket) = &self.to {
                     // A journal that is away costs the log, not the container.
-                    let _ = socket.send_to(&datagram(&self.extra, of, part), &self.path);
+                    let _ = send_to(socket, &self.path, &datagram(&self.extra, of, part));
                 }
             }
             _ => line(out, of, part, &self.extra),
@@ -102,7 +110,8 @@ impl Log {
         if file.write_all(out).is_ok() {
             self.size += out.len() as u64;
         } else {
-            let _ = file.set_len(self.size);
+            // SAFETY: takes numbers.
+            let _ = unsafe { syscall!(Sysno::ftruncate, file.raw(), self.size) };
         }
     }
 
@@ -110,20 +119,18 @@ impl Log {
         for n in (1..self.files.max(1)).rev() {
             let (from, to) = (format!("{}.{}", self.path, n - 1), format!("{}.{n}", self.path));
             if n == 1 {
-                let _ = fs::rename(&self.path, &to);
+                let _ = rename(&self.path, &to);
                 continue;
             }
             // The daemon may have compressed it; what stays behind of the other kind is older.
             for (kind, other) in [("", ".gz"), (".gz", "")] {
-                if fs::rename(format!("{from}{kind}"), format!("{to}{kind}")).is_ok() {
-                    let _ = fs::remove_file(format!("{to}{other}"));
+                if rename(&format!("{from}{kind}"), &format!("{to}{kind}")).is_ok() {
+                    let _ = unlink(&format!("{to}{other}"));
                 }
             }
         }
-        if let Ok(file) = OpenOptions::new().append(true).create(true).open(&self.path) {
-            if self.files <= 1 {
-                let _ = file.set_len(0);
-            }
+        let empty = if self.files <= 1 { libc::O_TRUNC } else { 0 };
+        if let Ok(file) = open(&self.path, APPEND | empty) {
             self.to = To::File(file);
             self.size = 0;
         }
@@ -183,8 +190,10 @@ fn line(out: &mut Vec<u8>, of: usize, text: &[u8], extra: &str) {
 
 /// Now: nanoseconds since the epoch, and as RFC 3339 with Go's nanoseconds.
 pub fn now() -> (i64, String) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (now.as_nanos() as i64, time(now.as_secs() as i64, now.subsec_nanos()))
+    let mut now = [0_i64; 2];
+    // SAFETY: there is room for seconds and nanoseconds.
+    let _ = unsafe { syscall!(Sysno::clock_gettime, libc::CLOCK_REALTIME, now.as_mut_ptr()) };
+    (now[0] * 1_000_000_000 + now[1], time(now[0], now[1] as u32))
 }
 
 fn time(seconds: i64, nanos: u32) -> String {
@@ -217,7 +226,9 @@ mod tests {
     fn a_line_is_json() {
         let mut out = Vec::new();
         line(&mut out, 1, b"a<\"\xff\n", ",\"attrs\":{}");
-        assert!(out.starts_with(b"{\"log\":\"a\\u003c\\\"\\ufffd\\n\",\"stream\":\"stderr\",\"attrs\":{},\"time\":\""));
+        assert!(out.starts_with(
+            b"{\"log\":\"a\\u003c\\\"\\ufffd\\n\",\"stream\":\"stderr\",\"attrs\":{},\"time\":\""
+        ));
     }
 
     #[test]
@@ -227,6 +238,8 @@ mod tests {
         assert_eq!((&out[..5], &out[13..]), (&b"\x0c\0\0\0\x02"[..], &b"hi\n\x0c\0\0\0"[..]));
         let sent = datagram("CONTAINER_ID=a\n", 0, b"hi\n");
         assert_eq!(sent, b"PRIORITY=6\nCONTAINER_ID=a\nMESSAGE\n\x02\0\0\0\0\0\0\0hi\n");
-        assert!(datagram("", 1, b"x").starts_with(b"PRIORITY=3\nCONTAINER_PARTIAL_MESSAGE=true\nMESSAGE\n\x01"));
+        assert!(
+            datagram("", 1, b"x").starts_with(b"PRIORITY=3\nCONTAINER_PARTIAL_MESSAGE=true\nMESSAGE\n\x01")
+        );
     }
 }

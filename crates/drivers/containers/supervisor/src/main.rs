@@ -2,54 +2,86 @@
 //! and its exit code, and lives as long as it does, whatever becomes of the daemon. One thread, no signals:
 //! it waits in `poll` for descriptors. The plan comes over standard input, a socket; the answer goes back
 //! there; after that it is asked over `sup.sock` in the container's directory.
+//!
+//! There is one for each container, so it is kept small: no standard library and no C library, only the
+//! kernel. What a start needs memory for is done in children.
+
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(test), no_main)]
+
+extern crate alloc;
 
 mod log;
+mod mounts;
 mod plan;
+mod procfs;
 mod program;
 mod root;
 mod serve;
 mod spawn;
+#[cfg(not(test))]
+mod start;
 mod sys;
+mod users;
 
-use std::{
-    fs::File,
-    io::{Read, Write},
-    os::fd::FromRawFd,
-};
+use alloc::vec::Vec;
 
 use plan::{Plan, Reply, Wire, framed};
+use sys::Fd;
 
-fn main() {
-    // SAFETY: one thread, so that a fork is harmless; standard input is ours alone.
-    let mut control = unsafe {
-        if libc::fork() != 0 {
-            libc::_exit(0);
-        }
-        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        let control = libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3);
-        libc::dup2(1, 0);
-        File::from_raw_fd(control)
-    };
+/// Ends the process.
+#[cfg(test)]
+mod start {
+    pub fn exit(code: i32) -> ! {
+        std::process::exit(code)
+    }
+}
+
+/// Where the program begins.
+#[cfg_attr(test, expect(dead_code, reason = "tests begin elsewhere"))]
+extern "C" fn begin() -> ! {
+    // The daemon waits for the first process only.
+    match sys::clone(0) {
+        Ok((0, _)) => {}
+        _ => start::exit(0),
+    }
+    let _ = sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0);
+    // Who reads nothing any more is told of by an error.
+    sys::handle(libc::SIGPIPE, libc::SIG_IGN);
+    let control = Fd::new(0).again();
+    let null = Fd::new(1);
+    if null.becomes(0).is_err() {
+        start::exit(0);
+    }
+    core::mem::forget(null);
+    if let Ok(control) = control {
+        serve_plan(control);
+    }
+    start::exit(0)
+}
+
+fn serve_plan(control: Fd) {
     let mut length = [0; 8];
-    let mut body = Vec::new();
     if control.read_exact(&mut length).is_err() {
         return;
     }
+    let mut body = Vec::new();
     body.resize(u64::from_le_bytes(length) as usize, 0);
     if control.read_exact(&mut body).is_err() {
         return;
     }
     let Some(plan) = Plan::take(&mut &body[..]) else { return };
+    drop(body);
     match serve::Supervisor::start(plan) {
         Ok(mut supervisor) => {
             // The daemon may be gone already; the container runs all the same.
-            let _ = control.write_all(&framed(&Reply { pid: supervisor.pid(), ..Reply::default() }));
+            let _ = sys::send(&control, &framed(&Reply { pid: supervisor.pid(), ..Reply::default() }));
             drop(control);
             supervisor.run();
         }
         Err(failure) => {
             let reply = Reply { pid: 0, code: failure.code, error: failure.words };
-            let _ = control.write_all(&framed(&reply));
+            let _ = sys::send(&control, &framed(&reply));
         }
     }
 }

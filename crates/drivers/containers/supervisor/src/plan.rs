@@ -2,6 +2,11 @@
 //! what varies in length has its length in front. Both programs are built from this one file, so there is
 //! no versioning: a supervisor only ever talks to the build that embeds it, or to one with the same shape.
 
+// The supervisor has no standard library.
+extern crate alloc;
+
+use self::alloc::{string::String, vec::Vec};
+
 /// Something that can be written down and read again.
 pub trait Wire: Sized {
     /// Writes it at the end of `to`.
@@ -147,8 +152,13 @@ shape! {
         oom_score_adj: Option<i32>,
         /// A seccomp filter: BPF instructions of 8 bytes each; empty for none.
         seccomp: Vec<u8>,
+        /// The AppArmor profile it is confined by; empty for none.
+        apparmor: String,
     }
 }
+
+/// Beside `MS_…`: attributes go for the mounts below as well.
+pub const RECURSIVE: u64 = 1 << 40;
 
 shape! {
     /// A mount.
@@ -165,6 +175,8 @@ shape! {
         propagation: u64,
         /// Options of the filesystem.
         data: String,
+        /// Whether owners are mapped as the container's users are.
+        idmap: bool,
     }
 }
 
@@ -237,11 +249,26 @@ shape! {
         masked: Vec<String>,
         /// Paths that can't be written.
         readonly_paths: Vec<String>,
+        /// Users of a user namespace: the first inside, the first on the host, how many; none for the host's.
+        uid_map: Vec<(u32, (u32, u32))>,
+        /// Its groups.
+        gid_map: Vec<(u32, (u32, u32))>,
         /// Descriptors of who is attached already, and the streams they want.
         attached: Vec<(i32, u8)>,
     }
 }
 
+impl Plan {
+    /// Lets go of what is needed to start only.
+    #[allow(dead_code, reason = "the supervisor does, the driver needn't")]
+    pub fn forget(&mut self) {
+        let seccomp = core::mem::take(&mut self.program.seccomp);
+        self.program = Program { seccomp, ..Program::default() };
+        (self.mounts, self.devices) = (Vec::new(), Vec::new());
+        (self.masked, self.readonly_paths, self.lower) = (Vec::new(), Vec::new(), Vec::new());
+        (self.sysctls, self.joins) = (Vec::new(), Vec::new());
+    }
+}
 /// Docker's `json-file` lines.
 pub const LOG_JSON: u8 = 0;
 /// Records of our own: u32 length, u8 stream, u64 nanoseconds, text, the length again.

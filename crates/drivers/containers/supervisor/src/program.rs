@@ -1,109 +1,119 @@
 //! The last steps of a process before it becomes the program: its terminal, its limits, who it is and
 //! what it may do. The order is runc's: whatever needs privileges comes before they are given up.
 
-use std::{
-    ffi::CString,
-    fs,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-};
+use alloc::{ffi::CString, format, string::String, string::ToString, vec::Vec};
 
 use crate::{
     plan::Program,
-    sys::{Failure, Result, c, check, errno, fail, send_fd, words},
+    sys::{
+        Answer, Doing, Errno, Failure, Fd, Result, Sysno, c, chdir, fail, filesystem, kind, prctl, send_fd,
+        stat, syscall, words,
+    },
 };
 
+/// `DEVPTS_SUPER_MAGIC`.
+const DEVPTS: u64 = 0x1cd1;
+
 /// Opens a terminal at `ptmx`, makes it ours, and sends its other side over `to`.
-pub fn terminal(ptmx: OwnedFd, program: &Program, to: RawFd) -> Result<()> {
-    let (unlock, master) = (0_i32, ptmx.as_raw_fd());
-    // SAFETY: each call is given what it asks for; the descriptor is a terminal's.
-    unsafe {
-        check(libc::ioctl(master, libc::TIOCSPTLCK, &raw const unlock).into(), || {
-            "unlock the terminal".into()
-        })?;
-        let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-        let slave = libc::ioctl(master, libc::TIOCGPTPEER, flags);
-        check(slave.into(), || "open the terminal".into())?;
-        let slave = OwnedFd::from_raw_fd(slave);
-        resize(master, program.rows, program.columns);
-        libc::setsid();
-        check(libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0).into(), || "take the terminal".into())?;
-        for n in 0..3 {
-            check(libc::dup2(slave.as_raw_fd(), n).into(), || "dup2".into())?;
-        }
+pub fn terminal(ptmx: &Fd, program: &Program, to: &Fd) -> Result<Fd> {
+    let unlock = 0_i32;
+    if !filesystem(ptmx).is_ok_and(|magic| magic == DEVPTS) {
+        return Err(fail("open /dev/pts/ptmx: not a terminal"));
     }
-    send_fd(to, master)
+    let master = ptmx.raw();
+    // SAFETY: each call is given what it asks for; the descriptor is a terminal's.
+    let slave = unsafe {
+        syscall!(Sysno::ioctl, master, libc::TIOCSPTLCK, &raw const unlock)
+            .doing(|| "unlock the terminal".to_string())?;
+        let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+        let slave = syscall!(Sysno::ioctl, master, libc::TIOCGPTPEER, flags);
+        let slave = Fd::new(slave.doing(|| "open the terminal".to_string())?);
+        resize(ptmx, program.rows, program.columns);
+        let _ = syscall!(Sysno::setsid);
+        syscall!(Sysno::ioctl, slave.raw(), libc::TIOCSCTTY, 0).doing(|| "take the terminal".to_string())?;
+        slave
+    };
+    for n in 0..3 {
+        slave.becomes(n).doing(|| "dup".to_string())?;
+    }
+    send_fd(to, ptmx)?;
+    Ok(slave)
 }
 
 /// Sets a terminal's size.
-pub fn resize(master: RawFd, rows: u16, columns: u16) {
+pub fn resize(master: &Fd, rows: u16, columns: u16) {
     if rows != 0 || columns != 0 {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the size outlives the call.
-        unsafe { libc::ioctl(master, libc::TIOCSWINSZ, &raw const size) };
+        // SAFETY: the size outlives the call. What isn't a terminal any more has no size.
+        let _ = unsafe { syscall!(Sysno::ioctl, master.raw(), libc::TIOCSWINSZ, &raw const size) };
     }
 }
 
 /// Limits: what may not be raised is set to the most there is.
 pub fn limits(program: &Program) -> Result<()> {
     for (what, (soft, hard)) in &program.rlimits {
-        let mut limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
-        // SAFETY: the limits outlive the calls.
-        unsafe {
-            if libc::setrlimit(*what as _, &raw const limit) == 0 {
-                continue;
-            }
-            let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            libc::getrlimit(*what as _, &raw mut now);
-            limit.rlim_max = limit.rlim_max.min(now.rlim_max);
-            limit.rlim_cur = limit.rlim_cur.min(limit.rlim_max);
-            check(libc::setrlimit(*what as _, &raw const limit).into(), || format!("setrlimit {what}"))?;
+        let mut now = [0_u64; 2];
+        let set = |limit: &[u64; 2]| {
+            // SAFETY: the limits outlive the call.
+            unsafe { syscall!(Sysno::prlimit64, 0, *what, limit.as_ptr(), 0) }
+        };
+        if set(&[*soft, *hard]).is_ok() {
+            continue;
         }
+        // SAFETY: there is room for both.
+        let _ = unsafe { syscall!(Sysno::prlimit64, 0, *what, 0, now.as_mut_ptr()) };
+        let most = (*hard).min(now[1]);
+        set(&[(*soft).min(most), most]).doing(|| format!("setrlimit {what}"))?;
     }
     Ok(())
+}
+
+/// Gives the standard streams to the user; what isn't ours to give stays as it is.
+pub fn give_streams(uid: u32) {
+    for fd in 0..3 {
+        // SAFETY: takes numbers.
+        let _ = unsafe { syscall!(Sysno::fchown, fd, uid, -1_isize) };
+    }
 }
 
 /// Becomes the user and gives up what it may not do.
 pub fn become_user(program: &Program) -> Result<()> {
     if let Some(mask) = program.umask {
         // SAFETY: takes a number.
-        unsafe { libc::umask(mask) };
-    }
-    for fd in 0..3 {
-        // SAFETY: takes numbers. What isn't ours to give stays as it is.
-        unsafe { libc::fchown(fd, program.uid, !0) };
+        let _ = unsafe { syscall!(Sysno::umask, mask) };
     }
     if !program.no_new_privs {
         filter(program)?;
     }
-    // SAFETY: takes numbers and arrays whose length is given.
-    unsafe {
-        for cap in 0..64 {
-            if program.bounding & (1 << cap) == 0 && libc::prctl(libc::PR_CAPBSET_READ, cap, 0, 0, 0) == 1 {
-                check(libc::prctl(libc::PR_CAPBSET_DROP, cap, 0, 0, 0).into(), || {
-                    "drop a capability".into()
-                })?;
-            }
+    for cap in 0..64 {
+        if program.bounding & (1 << cap) == 0 && prctl(libc::PR_CAPBSET_READ, cap, 0) == Ok(1) {
+            prctl(libc::PR_CAPBSET_DROP, cap, 0).doing(|| "drop a capability".to_string())?;
         }
-        libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0);
-        check(libc::setgroups(program.groups.len(), program.groups.as_ptr()).into(), || "setgroups".into())?;
-        check(libc::setresgid(program.gid, program.gid, program.gid).into(), || "setgid".into())?;
-        check(libc::setresuid(program.uid, program.uid, program.uid).into(), || "setuid".into())?;
-        libc::prctl(libc::PR_SET_KEEPCAPS, 0, 0, 0, 0);
-        let head = [0x2008_0522_u32, 0];
-        let sets = [program.effective, program.permitted, program.inheritable];
-        let data: [u32; 6] =
-            std::array::from_fn(|i| if i < 3 { sets[i] as u32 } else { (sets[i - 3] >> 32) as u32 });
-        check(libc::syscall(libc::SYS_capset, head.as_ptr(), data.as_ptr()), || "capset".into())?;
-        for cap in 0..64 {
-            if program.ambient & (1 << cap) != 0 {
-                libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, cap, 0, 0);
-            }
-        }
-        if program.no_new_privs {
-            check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into(), || "no_new_privs".into())?;
-        }
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
     }
+    let _ = prctl(libc::PR_SET_KEEPCAPS, 1, 0);
+    let (uid, gid) = (program.uid, program.gid);
+    let head = [0x2008_0522_u32, 0];
+    let sets = [program.effective, program.permitted, program.inheritable];
+    let data: [u32; 6] =
+        core::array::from_fn(|i| if i < 3 { sets[i] as u32 } else { (sets[i - 3] >> 32) as u32 });
+    // SAFETY: takes numbers and arrays whose length is given or fixed.
+    unsafe {
+        syscall!(Sysno::setgroups, program.groups.len(), program.groups.as_ptr())
+            .doing(|| "setgroups".to_string())?;
+        syscall!(Sysno::setresgid, gid, gid, gid).doing(|| "setgid".to_string())?;
+        syscall!(Sysno::setresuid, uid, uid, uid).doing(|| "setuid".to_string())?;
+        let _ = prctl(libc::PR_SET_KEEPCAPS, 0, 0);
+        syscall!(Sysno::capset, head.as_ptr(), data.as_ptr()).doing(|| "capset".to_string())?;
+    }
+    for cap in 0..64 {
+        if program.ambient & (1 << cap) != 0 {
+            let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, cap);
+        }
+    }
+    if program.no_new_privs {
+        prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).doing(|| "no_new_privs".to_string())?;
+    }
+    let _ = prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0);
     if program.no_new_privs { filter(program) } else { Ok(()) }
 }
 
@@ -111,33 +121,60 @@ fn filter(program: &Program) -> Result<()> {
     if program.seccomp.is_empty() {
         return Ok(());
     }
-    let code: Vec<libc::sock_filter> = program
+    // Instructions have to be aligned for their numbers.
+    let code: Vec<u64> = program
         .seccomp
         .chunks_exact(8)
-        .map(|b| libc::sock_filter {
-            code: u16::from_le_bytes([b[0], b[1]]),
-            jt: b[2],
-            jf: b[3],
-            k: u32::from_le_bytes([b[4], b[5], b[6], b[7]]),
-        })
+        .map(|b| u64::from_ne_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
         .collect();
-    let whole = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
-    // SAFETY: the program outlives the call, and its length is given.
-    let answer =
-        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const whole, 0, 0) };
-    check(answer.into(), || "load the seccomp filter".into()).map(drop)
+    let whole = libc::sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut().cast() };
+    prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER as u64, (&raw const whole) as u64)
+        .doing(|| "load the seccomp filter".to_string())
+        .map(drop)
+}
+
+/// Makes a directory, and those above it.
+fn make_dirs(path: &str) -> Answer<()> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends.filter(|end| *end > 0) {
+        let dir = c(&path[..end])?;
+        // SAFETY: the path outlives the call.
+        match unsafe { syscall!(Sysno::mkdirat, libc::AT_FDCWD, dir.as_ptr(), 0o777) } {
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Closes what is open besides the standard streams; whoever holds those is not to use them again.
+fn close_all_but(kept: &[&Fd]) {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.raw() as u32).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for end in kept.into_iter().chain([u32::MAX]) {
+        if end > from {
+            // SAFETY: takes numbers.
+            let _ = unsafe { syscall!(Sysno::close_range, from, end - 1, 0) };
+        }
+        from = end.saturating_add(1);
+    }
 }
 
 /// Goes where it begins; that must be inside (CVE-2024-21626).
-pub fn go(program: &Program) -> Result<()> {
+pub fn go(program: &Program, kept: &[&Fd]) -> Result<()> {
     let cwd = if program.cwd.is_empty() { "/" } else { &program.cwd };
-    if !fs::exists(cwd).unwrap_or(true) {
-        fs::create_dir_all(cwd).map_err(|e| fail(format!("mkdir {cwd}: {}", words(&e))))?;
+    // Nothing that leads outside is open any more: a link to a descriptor finds none.
+    close_all_but(kept);
+    if stat(libc::AT_FDCWD, cwd).is_err_and(|e| e == Errno::ENOENT) {
+        make_dirs(cwd).doing(|| format!("mkdir {cwd}"))?;
     }
-    std::env::set_current_dir(cwd)
-        .map_err(|e| fail(format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", words(&e))))?;
-    match std::env::current_dir() {
-        Ok(at) if at.is_absolute() => Ok(()),
+    chdir(cwd)
+        .map_err(|e| fail(format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", words(e))))?;
+    let mut at = [0_u8; 4096];
+    // SAFETY: the buffer's length is given.
+    match unsafe { syscall!(Sysno::getcwd, at.as_mut_ptr(), at.len()) } {
+        Ok(_) if at[0] == b'/' => Ok(()),
         _ => Err(fail("current working directory is outside of container mount namespace root")),
     }
 }
@@ -146,23 +183,22 @@ pub fn go(program: &Program) -> Result<()> {
 fn find(program: &Program) -> Result<CString> {
     let name = program.args.first().map_or("", String::as_str);
     let refused = |code, why: &str| Failure { code, words: format!("exec: {name:?}: {why}") };
-    let look = |path: &str| -> std::result::Result<CString, i32> {
-        let at = CString::new(path).map_err(|_| libc::ENOENT)?;
-        match fs::metadata(path) {
-            Ok(m) if m.is_dir() => return Err(libc::EISDIR),
-            Ok(_) => {}
-            Err(e) => return Err(e.raw_os_error().unwrap_or(libc::ENOENT)),
+    let look = |path: &str| -> Answer<CString> {
+        let at = c(path).map_err(|_| Errno::ENOENT)?;
+        if kind(&stat(libc::AT_FDCWD, path)?) == libc::S_IFDIR {
+            return Err(Errno::EISDIR);
         }
+        let (flags, at_path) = (libc::AT_EACCESS, at.as_ptr());
         // SAFETY: the path outlives the call.
-        match unsafe { libc::faccessat(libc::AT_FDCWD, at.as_ptr(), libc::X_OK, libc::AT_EACCESS) } {
-            0 => Ok(at),
-            _ => Err(errno()),
-        }
+        unsafe { syscall!(Sysno::faccessat2, libc::AT_FDCWD, at_path, libc::X_OK, flags) }?;
+        Ok(at)
     };
     if name.contains('/') {
         return look(name).map_err(|e| match e {
-            libc::ENOENT | libc::ENOTDIR => refused(127, &format!("stat {name}: no such file or directory")),
-            libc::EISDIR => refused(126, "is a directory"),
+            Errno::ENOENT | Errno::ENOTDIR => {
+                refused(127, &format!("stat {name}: no such file or directory"))
+            }
+            Errno::EISDIR => refused(126, "is a directory"),
             _ => refused(126, "permission denied"),
         });
     }
@@ -174,7 +210,7 @@ fn find(program: &Program) -> Result<CString> {
         }
         match look(&format!("{}/{name}", if dir.is_empty() { "." } else { dir })) {
             Ok(at) => return Ok(at),
-            Err(e) => denied |= e == libc::EACCES,
+            Err(e) => denied |= e == Errno::EACCES,
         }
     }
     Err(if denied {
@@ -190,21 +226,24 @@ pub fn run(program: &Program) -> Failure {
         Ok(at) => at,
         Err(failure) => return failure,
     };
-    let list = |of: &[String]| of.iter().map(|one| c(one)).collect::<Result<Vec<_>>>();
+    let list = |of: &[String]| {
+        let one = |one: &String| c(one).map_err(|_| fail(format!("{one:?} has a zero byte in it")));
+        of.iter().map(one).collect::<Result<Vec<_>>>()
+    };
     let (args, env) = match (list(&program.args), list(&program.env)) {
         (Ok(args), Ok(env)) => (args, env),
         (Err(e), _) | (_, Err(e)) => return e,
     };
     let pointers = |of: &[CString]| {
-        of.iter().map(|one| one.as_ptr()).chain([std::ptr::null()]).collect::<Vec<*const libc::c_char>>()
+        of.iter().map(|one| one.as_ptr()).chain([core::ptr::null()]).collect::<Vec<*const libc::c_char>>()
     };
     let (args, env) = (pointers(&args), pointers(&env));
     // SAFETY: the lists end in a null and outlive the call; what is open besides 0, 1 and 2 closes.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        libc::execve(at.as_ptr(), args.as_ptr(), env.as_ptr());
-    }
-    let why = words(&std::io::Error::last_os_error());
-    let code = if errno() == libc::ENOENT { 127 } else { 126 };
-    Failure { code, words: format!("exec {}: {why}", at.to_string_lossy()) }
+    let answer = unsafe {
+        let _ = syscall!(Sysno::close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        syscall!(Sysno::execve, at.as_ptr(), args.as_ptr(), env.as_ptr())
+    };
+    let e = answer.err().unwrap_or(Errno::EINVAL);
+    let code = if e == Errno::ENOENT { 127 } else { 126 };
+    Failure { code, words: format!("exec {}: {}", at.to_string_lossy().into_owned(), words(e)) }
 }

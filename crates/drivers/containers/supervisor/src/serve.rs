@@ -4,20 +4,17 @@
 //! Once a process has ended what is left of its output is read at once, so an exit code never waits for a
 //! reader; the supervisor itself stays until all have been told everything.
 
-use std::{
-    fs::{self, File},
-    io::{ErrorKind, Read, Write},
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-        unix::net::{UnixListener, UnixStream},
-    },
-};
+use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 
 use crate::{
     log::{self, Log},
     plan::{Plan, Reply, Request, STDERR, STDIN, STDOUT, Wire, framed},
     program, spawn,
-    sys::{Result, fail},
+    sys::{
+        Doing, Errno, Fd, Result, Sysno, accept, chdir, listen, read, rename, send, syscall, unlink, wait,
+        write,
+    },
+    users,
 };
 
 /// What may wait for a reader before its process is held back.
@@ -25,7 +22,7 @@ const MOST: usize = 64 << 10;
 
 /// Somebody attached to a process, or still to say what is wanted.
 struct Client {
-    socket: UnixStream,
+    socket: Fd,
     /// The request, until it is whole.
     asking: Option<Vec<u8>>,
     /// Which process; `None` for who waits for the container's end.
@@ -41,23 +38,24 @@ struct Client {
 struct Process {
     exec: String,
     pid: u32,
-    pidfd: Option<OwnedFd>,
-    stdin: Option<File>,
+    pidfd: Option<Fd>,
+    stdin: Option<Fd>,
     /// On its way to standard input.
     input: Vec<u8>,
     close_stdin: bool,
-    output: [Option<File>; 2],
+    output: [Option<Fd>; 2],
     tty: bool,
 }
 
 /// The supervisor.
 pub struct Supervisor {
     plan: Plan,
-    listener: Option<UnixListener>,
+    listener: Option<Fd>,
     log: Option<Log>,
     processes: Vec<Process>,
     clients: Vec<Client>,
-    init: OwnedFd,
+    init: Fd,
+    userns: Option<Fd>,
 }
 
 /// What a descriptor in the poll list belongs to.
@@ -72,10 +70,10 @@ enum Source {
 
 impl Process {
     fn new(exec: String, started: spawn::Started, tty: bool) -> Self {
-        let file = |fd: OwnedFd| {
-            // SAFETY: takes numbers.
-            unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-            File::from(fd)
+        let file = |fd: Fd| {
+            // Should that fail, a slow reader is waited for.
+            let _ = fd.nonblocking();
+            fd
         };
         Self {
             exec,
@@ -93,37 +91,39 @@ impl Process {
 impl Supervisor {
     /// Starts the container.
     pub fn start(mut plan: Plan) -> Result<Self> {
-        let (dir, tty) = (plan.dir.clone(), plan.program.tty);
-        let doing = |what: &'static str| move |e: std::io::Error| fail(format!("{what}: {e}"));
+        let tty = plan.program.tty;
         // The address of a socket has room for a short path only.
-        std::env::set_current_dir(&dir).map_err(doing("the container's directory"))?;
+        chdir(&plan.dir).doing(|| "the container's directory".to_string())?;
         for old in ["sup.sock", "exit.json"] {
-            match fs::remove_file(old) {
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(fail(format!("{old}: {e}"))),
+            match unlink(old) {
+                Err(e) if e != Errno::ENOENT => return Err(e).doing(|| old.to_string()),
                 _ => {}
             }
         }
-        let listener = UnixListener::bind("sup.sock").map_err(doing("listen"))?;
-        listener.set_nonblocking(true).map_err(doing("listen"))?;
+        let listener = listen("sup.sock").doing(|| "listen".to_string())?;
         let log = match &*plan.log {
             "" => None,
             path => {
                 let kept = (plan.log_size, plan.log_files);
-                Some(Log::open(path, plan.log_kind, &plan.log_extra, kept).map_err(doing("open the log"))?)
+                let log = Log::open(path, plan.log_kind, &plan.log_extra, kept);
+                Some(log.doing(|| "open the log".to_string())?)
             }
         };
         let mut clients = Vec::new();
-        for (fd, wanted) in std::mem::take(&mut plan.attached) {
-            // SAFETY: the driver has left it open for us.
-            let socket = unsafe { UnixStream::from_raw_fd(fd) };
-            // SAFETY: takes numbers.
-            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        for (fd, wanted) in core::mem::take(&mut plan.attached) {
+            // SAFETY: takes numbers. The driver has left it open for us.
+            let _ = unsafe { syscall!(Sysno::fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+            let socket = Fd::new(fd as usize);
+            // Should that fail, a slow reader is waited for.
+            let _ = socket.nonblocking();
             clients.push(Client::new(socket, None, Some(0), wanted));
         }
-        let started = spawn::container(&plan)?;
-        let init = started.pidfd.try_clone().map_err(doing("pidfd"))?;
+        let userns = users::namespace(&plan)?;
+        let started = spawn::container(&plan, userns.as_ref())?;
+        let init = started.pidfd.again().doing(|| "pidfd".to_string())?;
         let processes = vec![Process::new(String::new(), started, tty)];
-        Ok(Self { plan, listener: Some(listener), log, processes, clients, init })
+        plan.forget();
+        Ok(Self { plan, listener: Some(listener), log, processes, clients, init, userns })
     }
 
     /// The container's first process.
@@ -139,7 +139,7 @@ impl Supervisor {
         {
             let (mut polls, sources) = self.interests();
             // SAFETY: the list outlives the call, and its length is given.
-            if unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) } < 0 {
+            if unsafe { syscall!(Sysno::ppoll, polls.as_mut_ptr(), polls.len(), 0, 0, 8) }.is_err() {
                 continue;
             }
             for (poll, source) in polls.iter().zip(sources).filter(|(poll, _)| poll.revents != 0) {
@@ -157,25 +157,25 @@ impl Supervisor {
 
     fn interests(&self) -> (Vec<libc::pollfd>, Vec<Source>) {
         let (mut polls, mut sources) = (Vec::new(), Vec::new());
-        let mut add = |fd: RawFd, events, source| {
-            polls.push(libc::pollfd { fd, events, revents: 0 });
+        let mut add = |fd: &Fd, events, source| {
+            polls.push(libc::pollfd { fd: fd.raw(), events, revents: 0 });
             sources.push(source);
         };
         if let Some(listener) = &self.listener {
-            add(listener.as_raw_fd(), libc::POLLIN, Source::Listener);
+            add(listener, libc::POLLIN, Source::Listener);
         }
         for (at, process) in self.processes.iter().enumerate() {
             if let Some(fd) = &process.pidfd {
-                add(fd.as_raw_fd(), libc::POLLIN, Source::End);
+                add(fd, libc::POLLIN, Source::End);
             }
             let full = self.clients.iter().any(|c| c.of == Some(at) && c.out.len() >= MOST);
             for (of, file) in process.output.iter().enumerate() {
                 if let (Some(file), false) = (file, full) {
-                    add(file.as_raw_fd(), libc::POLLIN, Source::Output(at, of));
+                    add(file, libc::POLLIN, Source::Output(at, of));
                 }
             }
             if let (Some(stdin), false) = (&process.stdin, process.input.is_empty()) {
-                add(stdin.as_raw_fd(), libc::POLLOUT, Source::Input(at));
+                add(stdin, libc::POLLOUT, Source::Input(at));
             }
         }
         for (at, client) in self.clients.iter().enumerate() {
@@ -184,13 +184,13 @@ impl Supervisor {
             if client.asking.is_some() || client.writes && room {
                 events |= libc::POLLIN;
             }
-            add(client.socket.as_raw_fd(), events, Source::Client(at));
+            add(&client.socket, events, Source::Client(at));
         }
         (polls, sources)
     }
 
     fn accept(&mut self) {
-        while let Some(Ok((socket, _))) = self.listener.as_ref().map(UnixListener::accept) {
+        while let Some(Ok(socket)) = self.listener.as_ref().map(accept) {
             self.clients.push(Client::new(socket, Some(Vec::new()), None, 0));
         }
     }
@@ -201,8 +201,8 @@ impl Supervisor {
         let Some(file) = &mut process.output[of] else { return false };
         let mut said = [0; 32 << 10];
         match file.read(&mut said) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
-            Err(e) if e.kind() == ErrorKind::Interrupted => true,
+            Err(e) if e == Errno::EAGAIN => false,
+            Err(e) if e == Errno::EINTR => true,
             Ok(0) | Err(_) => {
                 process.output[of] = None;
                 false
@@ -236,7 +236,7 @@ impl Supervisor {
         if let Some(stdin) = &mut process.stdin {
             match stdin.write(&process.input) {
                 Ok(n) => drop(process.input.drain(..n)),
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+                Err(e) if matches!(e, Errno::EAGAIN | Errno::EINTR) => return,
                 Err(_) => {
                     process.input.clear();
                     process.stdin = None;
@@ -260,7 +260,7 @@ impl Supervisor {
             happened & (libc::POLLHUP | libc::POLLERR) != 0
         } else {
             match client.socket.read(&mut bytes) {
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => false,
+                Err(e) if matches!(e, Errno::EAGAIN | Errno::EINTR) => false,
                 Ok(0) | Err(_) => {
                     self.no_more(at);
                     let client = &self.clients[at];
@@ -281,7 +281,7 @@ impl Supervisor {
     /// A client writes no more.
     fn no_more(&mut self, at: usize) {
         let client = &mut self.clients[at];
-        if std::mem::take(&mut client.writes)
+        if core::mem::take(&mut client.writes)
             && client.wanted & STDIN != 0
             && let Some(of) = client.of
             && (of != 0 || self.plan.stdin_once)
@@ -331,9 +331,14 @@ impl Supervisor {
             (b'a', Some(of)) if self.processes[of].pidfd.is_some() => client.of = Some(of),
             (b'e', None) => {
                 let Some(mut program) = request.program else { return refused(125, "no program".into()) };
+                if let Err(failure) = users::known(&self.plan, program.uid, program.gid) {
+                    client.writes = false;
+                    return refused(failure.code, failure.words);
+                }
                 // What the container may not do, nobody may who joins it.
                 program.seccomp.clone_from(&self.plan.program.seccomp);
-                match spawn::exec(&self.plan, &self.init, &program, request.wanted & STDIN != 0) {
+                let stdin = request.wanted & STDIN != 0;
+                match spawn::exec(&self.plan, &self.init, self.userns.as_ref(), &program, stdin) {
                     Ok(started) => {
                         self.processes.push(Process::new(request.exec, started, program.tty));
                         let of = self.processes.len() - 1;
@@ -348,7 +353,7 @@ impl Supervisor {
             }
             (b'r', Some(of)) => {
                 if let (true, Some(file)) = (self.processes[of].tty, &self.processes[of].output[0]) {
-                    program::resize(file.as_raw_fd(), request.rows, request.columns);
+                    program::resize(file, request.rows, request.columns);
                 }
                 client.writes = false;
             }
@@ -367,14 +372,11 @@ impl Supervisor {
 
     /// Reaps what has ended.
     fn reap(&mut self) {
-        let mut status = 0;
-        loop {
-            // SAFETY: the status outlives the call.
-            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-            if pid <= 0 {
+        while let Ok((pid, status)) = wait(-1, libc::WNOHANG) {
+            if pid == 0 {
                 return;
             }
-            let ended = self.processes.iter().position(|p| p.pidfd.is_some() && p.pid == pid as u32);
+            let ended = self.processes.iter().position(|p| p.pidfd.is_some() && p.pid == pid);
             let Some(at) = ended else { continue };
             // What a pipe or a terminal holds is little; nobody's slowness keeps the end back. What others
             // who still hold the pipe go on to say is not waited for.
@@ -397,7 +399,7 @@ impl Supervisor {
         let keep = |path: &str, text: String| {
             let new = format!("{path}.new");
             // Where even this can't be written, who asks finds no exit code, and says so.
-            let _ = fs::write(&new, text).and_then(|()| fs::rename(new, path));
+            let _ = write(&new, &text).and_then(|()| rename(&new, path));
         };
         if at != 0 {
             keep(&format!("exec/{}", self.processes[at].exec), code.to_string());
@@ -409,7 +411,7 @@ impl Supervisor {
         let killed = self.plan.cgroups.iter().any(|file| {
             let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
             ["memory.oom_control", "memory.events"].iter().any(|name| {
-                let text = fs::read_to_string(format!("{dir}/{name}")).unwrap_or_default();
+                let text = read(&format!("{dir}/{name}")).unwrap_or_default();
                 let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
                 count.is_some_and(|n| n.trim() != "0")
             })
@@ -417,7 +419,7 @@ impl Supervisor {
         let (at_ns, _) = log::now();
         keep("exit.json", format!("{{\"code\":{code},\"oom_killed\":{killed},\"at_ns\":{at_ns}}}"));
         self.listener = None;
-        let _ = fs::remove_file("sup.sock");
+        let _ = unlink("sup.sock");
     }
 
     /// Lets go of clients that have everything.
@@ -437,9 +439,7 @@ impl Supervisor {
 }
 
 impl Client {
-    fn new(socket: UnixStream, asking: Option<Vec<u8>>, of: Option<usize>, wanted: u8) -> Self {
-        // Should that fail, a slow reader is waited for.
-        let _ = socket.set_nonblocking(true);
+    fn new(socket: Fd, asking: Option<Vec<u8>>, of: Option<usize>, wanted: u8) -> Self {
         Self { socket, asking, of, wanted, out: Vec::new(), writes: true, gone: false }
     }
 
@@ -449,16 +449,18 @@ impl Client {
             return;
         }
         while !self.out.is_empty() {
-            match self.socket.write(&self.out) {
+            match send(&self.socket, &self.out) {
                 Ok(n) => drop(self.out.drain(..n)),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e == Errno::EAGAIN => return,
+                Err(e) if e == Errno::EINTR => {}
                 Err(_) => {
                     self.out.clear();
                     self.gone = true;
-                    return;
+                    break;
                 }
             }
         }
+        // Its room goes back to the kernel.
+        self.out = Vec::new();
     }
 }

@@ -1,15 +1,17 @@
 //! Brings processes into being: the first of a container, with its namespaces, and others that join them.
 
-use std::{
-    fs::{self, File},
-    io::{Read, Write},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-};
+use alloc::{borrow::ToOwned, format, string::String, string::ToString};
 
 use crate::{
+    mounts,
     plan::{Plan, Program},
-    program, root,
-    sys::{Failure, Result, c, check, fail, open_in, pair, pipe, receive_fd},
+    procfs::Proc,
+    program, root, start,
+    sys::{
+        Doing, Failure, Fd, Result, Sysno, clone, fail, handle, open, open_at, open_in, pair, pipe, prctl,
+        put, receive_fd, setns, signal, syscall, wait,
+    },
+    users,
 };
 
 /// A process that has become its program.
@@ -17,18 +19,18 @@ pub struct Started {
     /// As the host numbers it.
     pub pid: u32,
     /// Readable once it has ended.
-    pub pidfd: OwnedFd,
+    pub pidfd: Fd,
     /// Its standard input, where that is kept open; its terminal where it has one.
-    pub stdin: Option<OwnedFd>,
+    pub stdin: Option<Fd>,
     /// Its standard output and error; the first is its terminal where it has one.
-    pub output: [Option<OwnedFd>; 2],
+    pub output: [Option<Fd>; 2],
 }
 
 /// The ends of a process's standard streams.
 struct Streams {
-    child: [Option<OwnedFd>; 3],
-    stdin: Option<OwnedFd>,
-    output: [Option<OwnedFd>; 2],
+    child: [Option<Fd>; 3],
+    stdin: Option<Fd>,
+    output: [Option<Fd>; 2],
 }
 
 impl Streams {
@@ -45,50 +47,62 @@ impl Streams {
     fn take(&self) -> Result<()> {
         for (n, fd) in self.child.iter().enumerate() {
             if let Some(fd) = fd {
-                // SAFETY: both descriptors are open or free to use.
-                check(unsafe { libc::dup2(fd.as_raw_fd(), n as RawFd) }.into(), || "dup2".into())?;
+                fd.becomes(n as i32).doing(|| "dup".to_string())?;
             }
         }
         Ok(())
     }
 }
 
-/// A process like this one; 0 in the child.
-fn clone(flags: u64, pidfd: &mut RawFd) -> Result<u32> {
-    let flags = flags | libc::CLONE_PIDFD as u64 | libc::SIGCHLD as u64;
-    // SAFETY: without a stack and CLONE_VM this is a fork, and there is one thread only.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut *pidfd, 0, 0) };
-    check(pid, || "clone".into()).map(|pid| pid as u32)
+/// What a child needs of its parent's.
+struct Child<'a> {
+    plan: &'a Plan,
+    streams: &'a Streams,
+    /// Where its terminal is sent.
+    sends: &'a Fd,
+    /// Where it says what went wrong; closes when it has become its program.
+    says: &'a Fd,
+    userns: Option<&'a Fd>,
 }
 
-/// Signals as a new program expects them.
-fn calm() {
-    // SAFETY: plain calls; what can't be changed stays.
-    unsafe {
-        for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+impl Child<'_> {
+    /// The last steps that both kinds of processes have in common. The label is set before the directory is
+    /// gone to, with the host's `/proc`, which is closed then.
+    fn finish(&self, program: &Program, proc: &Proc) -> Result<()> {
+        program::limits(program)?;
+        proc.apparmor(&program.apparmor)?;
+        program::give_streams(users::mapped(&self.plan.uid_map, program.uid));
+        match self.userns {
+            Some(userns) => program::go(program, &[self.says, userns])?,
+            None => program::go(program, &[self.says])?,
         }
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        users::enter(self.userns)?;
+        program::become_user(program)
     }
+}
+
+/// Signals as a new program expects them, and nothing of ours to be seen by those who may trace others.
+fn calm() {
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0);
+    for number in 1..=64 {
+        handle(number, libc::SIG_DFL);
+    }
+    let none = 0_u64;
+    // SAFETY: the set outlives the call.
+    let _ = unsafe { syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0, 8) };
 }
 
 /// Ends a child that couldn't become its program.
-fn give_up(errors: &OwnedFd, failure: &Failure) -> ! {
+fn give_up(errors: &Fd, failure: &Failure) -> ! {
     let mut message = failure.code.to_le_bytes().to_vec();
     message.extend_from_slice(failure.words.as_bytes());
-    // SAFETY: the message outlives the call.
-    unsafe {
-        libc::write(errors.as_raw_fd(), message.as_ptr().cast(), message.len());
-        libc::_exit(failure.code)
-    }
+    let _ = errors.write_all(&message);
+    start::exit(failure.code)
 }
 
 /// Waits until the child has become its program.
-fn settled(errors: OwnedFd) -> Result<()> {
-    let mut message = Vec::new();
-    File::from(errors).read_to_end(&mut message).map_err(|e| fail(format!("read: {e}")))?;
+fn settled(errors: Fd) -> Result<()> {
+    let message = errors.read_to_end().doing(|| "read".to_string())?;
     match message.split_first_chunk::<4>() {
         None => Ok(()),
         Some((code, words)) => Err(Failure {
@@ -99,173 +113,148 @@ fn settled(errors: OwnedFd) -> Result<()> {
 }
 
 /// Starts the container's first process.
-pub fn container(plan: &Plan) -> Result<Started> {
+pub fn container(plan: &Plan, userns: Option<&Fd>) -> Result<Started> {
     let mut streams = Streams::new(plan.program.tty, plan.open_stdin)?;
     let (errors, says) = pipe()?;
-    let (wait, go) = pipe()?;
+    let (ready, go) = pipe()?;
     let (terminal, sends) = pair()?;
     for (flag, path) in plan.joins.iter().filter(|(flag, _)| *flag == libc::CLONE_NEWPID as u64) {
         join(*flag, path)?;
     }
     // A new control group namespace begins where the process is when it is made: later, in the child.
     let late = libc::CLONE_NEWCGROUP as u64;
-    let mut pidfd = -1;
-    let pid = clone(plan.namespaces & !late, &mut pidfd)?;
-    if pid == 0 {
+    let (pid, pidfd) = clone(plan.namespaces & !late).doing(|| "clone".to_string())?;
+    let Some(pidfd) = pidfd else {
         drop((errors, go, terminal));
-        let failure = match first(plan, &streams, wait, &sends, plan.namespaces & late, &says) {
+        let child = Child { plan, streams: &streams, sends: &sends, says: &says, userns };
+        let failure = match first(&child, ready, plan.namespaces & late) {
             Ok(()) => program::run(&plan.program),
             Err(failure) => failure,
         };
         give_up(&says, &failure);
-    }
-    drop((says, wait, sends));
+    };
+    drop((says, ready, sends));
     streams.child = [None, None, None];
-    // SAFETY: the kernel has just given it to us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let ready = (|| {
+    let settle = (|| {
         for file in &plan.cgroups {
-            fs::write(file, pid.to_string()).map_err(|e| fail(format!("join {file}: {e}")))?;
+            put(file, &pid.to_string()).doing(|| format!("join {file}"))?;
         }
-        File::from(go).write_all(b"g").map_err(|e| fail(format!("go: {e}")))?;
+        go.write_all(b"g").doing(|| "go".to_string())?;
+        drop(go);
         if plan.program.tty {
             take_terminal(&mut streams, &terminal)?;
         }
         settled(errors)
     })();
-    if let Err(failure) = ready {
+    if let Err(failure) = settle {
         reap(&pidfd, pid);
         return Err(failure);
     }
     Ok(Started { pid, pidfd, stdin: streams.stdin, output: streams.output })
 }
 
-fn take_terminal(streams: &mut Streams, from: &OwnedFd) -> Result<()> {
+fn take_terminal(streams: &mut Streams, from: &Fd) -> Result<()> {
     // Where none comes, the child has said why.
-    if let Some(master) = receive_fd(from.as_raw_fd()) {
-        streams.stdin = Some(master.try_clone().map_err(|e| fail(format!("the terminal: {e}")))?);
+    if let Some(master) = receive_fd(from) {
+        streams.stdin = Some(master.again().doing(|| "the terminal".to_string())?);
         streams.output = [Some(master), None];
     }
     Ok(())
 }
 
-fn reap(pidfd: &OwnedFd, pid: u32) {
-    // SAFETY: it is our child, and not reaped yet.
-    unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, 0, 0);
-        libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
-    }
+fn reap(pidfd: &Fd, pid: u32) {
+    let _ = signal(pidfd, libc::SIGKILL);
+    let _ = wait(pid as i32, 0);
 }
 
 fn join(flag: u64, path: &str) -> Result<()> {
-    let file = File::open(path).map_err(|e| fail(format!("open namespace {path}: {e}")))?;
-    // SAFETY: takes a descriptor and a number.
-    check(unsafe { libc::setns(file.as_raw_fd(), flag as i32) }.into(), || format!("join namespace {path}"))
-        .map(drop)
+    let file = open(path, libc::O_RDONLY).doing(|| format!("open namespace {path}"))?;
+    setns(&file, flag).doing(|| format!("join namespace {path}")).map(drop)
 }
 
 /// In the first process: everything up to its program.
-fn first(
-    plan: &Plan,
-    streams: &Streams,
-    wait: OwnedFd,
-    sends: &OwnedFd,
-    late: u64,
-    says: &OwnedFd,
-) -> Result<()> {
-    let mut byte = [0];
-    File::from(wait).read_exact(&mut byte).map_err(|_| fail("the supervisor has gone"))?;
+fn first(child: &Child<'_>, ready: Fd, late: u64) -> Result<()> {
+    let plan = child.plan;
+    ready.read_exact(&mut [0]).map_err(|_| fail("the supervisor has gone"))?;
+    drop(ready);
     calm();
+    let proc = Proc::open()?;
     for (flag, path) in plan.joins.iter().filter(|(flag, _)| *flag != libc::CLONE_NEWPID as u64) {
         join(*flag, path)?;
     }
     // SAFETY: takes a number.
-    check(unsafe { libc::unshare(late as i32) }.into(), || "unshare".into())?;
-    for (name, is, call) in [
-        ("sethostname", &plan.hostname, libc::sethostname as unsafe extern "C" fn(_, _) -> _),
-        ("setdomainname", &plan.domainname, libc::setdomainname),
+    unsafe { syscall!(Sysno::unshare, late) }.doing(|| "unshare".to_string())?;
+    for (call, name, is) in [
+        (Sysno::sethostname, "sethostname", &plan.hostname),
+        (Sysno::setdomainname, "setdomainname", &plan.domainname),
     ] {
         if !is.is_empty() {
             // SAFETY: the name outlives the call, and its length is given.
-            check(unsafe { call(is.as_ptr().cast(), is.len()) }.into(), || name.into())?;
+            unsafe { syscall!(call, is.as_ptr(), is.len()) }.doing(|| name.to_owned())?;
         }
     }
-    streams.take()?;
-    let root = root::make(plan)?;
+    child.streams.take()?;
     for (name, value) in &plan.sysctls {
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        fs::write(&path, value).map_err(|e| fail(format!("open sysctl {name} file: {e}")))?;
+        proc.sysctl(name, value)?;
     }
     if let Some(score) = plan.program.oom_score_adj {
         // Lowering it takes a right that not every host gives us; then it stays as it is.
-        let _ = fs::write("/proc/self/oom_score_adj", score.to_string());
+        let _ = proc.write("self/oom_score_adj", &score.to_string());
     }
+    users::act_as_root(plan)?;
+    let root = root::make(plan, child.userns)?;
     if plan.program.tty {
-        let flags = libc::O_RDWR | libc::O_NOCTTY;
-        let ptmx = open_in(root.as_raw_fd(), "dev/pts/ptmx", flags, 0)
-            .map_err(|e| fail(format!("open /dev/pts/ptmx: {e}")))?;
-        program::terminal(ptmx, &plan.program, sends.as_raw_fd())?;
+        let ptmx = open_in(&root, "dev/pts/ptmx", libc::O_RDWR | libc::O_NOCTTY, 0)
+            .doing(|| "open /dev/pts/ptmx".to_string())?;
+        let slave = program::terminal(&ptmx, &plan.program, child.sends)?;
+        // The terminal itself, not what bears its name by now (CVE-2025-52565).
+        let same = mounts::copy(slave.raw(), "", false).doing(|| "mount /dev/console".to_string())?;
         let console = root::ensure(&root, "/dev/console", false)?;
-        let tty = fs::read_link("/proc/self/fd/0").map(|p| p.to_string_lossy().into_owned());
-        let number = tty.ok().and_then(|p| p.rsplit_once('/').map(|(_, n)| n.to_owned())).unwrap_or_default();
-        if let Ok(slave) = open_in(root.as_raw_fd(), &format!("dev/pts/{number}"), libc::O_PATH, 0) {
-            crate::sys::mount(
-                &crate::sys::place(&slave),
-                &crate::sys::place(&console),
-                "",
-                libc::MS_BIND,
-                "",
-            )?;
-        }
+        mounts::attach(&same, &console).doing(|| "mount /dev/console".to_string())?;
     } else {
         // SAFETY: takes nothing.
-        unsafe { libc::setsid() };
+        let _ = unsafe { syscall!(Sysno::setsid) };
     }
     root::hide(&root, plan)?;
     root::enter(root, plan)?;
-    program::limits(&plan.program)?;
-    program::go(&plan.program)?;
-    if plan.init {
-        split(says)?;
-    }
-    program::become_user(&plan.program)
+    child.finish(&plan.program, &proc)?;
+    // Whatever process 1 is, it may do no more than the program.
+    if plan.init { split(child.says) } else { Ok(()) }
 }
 
 /// Stays as a small init, and goes on in a child: reaps what is left to it and passes signals on.
-fn split(says: &OwnedFd) -> Result<()> {
-    // SAFETY: one thread; the sets and the status outlive the calls.
+fn split(says: &Fd) -> Result<()> {
+    let (all, mut before) = (u64::MAX, 0_u64);
+    // SAFETY: the sets outlive the calls.
     unsafe {
-        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let child = libc::fork();
-        check(child.into(), || "fork".into())?;
+        let _ = syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, 8);
+        let (child, _) = clone(0).doing(|| "fork".to_string())?;
         if child == 0 {
-            if libc::isatty(0) == 1 {
-                // The terminal's foreground is the program, not its init. SIGTTOU is blocked here.
-                libc::setpgid(0, 0);
-                libc::tcsetpgrp(0, libc::getpid());
+            // The terminal's foreground is the program, not its init. SIGTTOU is blocked here.
+            let mut settings: libc::termios = core::mem::zeroed();
+            if syscall!(Sysno::ioctl, 0, libc::TCGETS, &raw mut settings).is_ok() {
+                let _ = syscall!(Sysno::setpgid, 0, 0);
+                let group = syscall!(Sysno::getpid).unwrap_or(0) as i32;
+                let _ = syscall!(Sysno::ioctl, 0, libc::TIOCSPGRP, &raw const group);
             }
-            libc::sigprocmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+            let _ = syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const before, 0, 8);
             return Ok(());
         }
-        libc::close(says.as_raw_fd());
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0);
-        let name = c("pileus-init")?;
-        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        let _ = syscall!(Sysno::close, says.raw());
+        let _ = syscall!(Sysno::close_range, 3, u32::MAX, 0);
+        let _ = prctl(libc::PR_SET_NAME, c"pileus-init".as_ptr() as u64, 0);
+        let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0);
         loop {
-            let signal = libc::sigwaitinfo(&raw const all, std::ptr::null_mut());
-            if signal > 0 && signal != libc::SIGCHLD {
-                libc::kill(child, signal);
+            let number = syscall!(Sysno::rt_sigtimedwait, &raw const all, 0, 0, 8).unwrap_or(0) as i32;
+            if number > 0 && number != libc::SIGCHLD {
+                let _ = syscall!(Sysno::kill, child, number);
                 continue;
             }
-            let mut status = 0;
-            loop {
-                let ended = libc::waitpid(-1, &raw mut status, libc::WNOHANG);
+            while let Ok((ended, status)) = wait(-1, libc::WNOHANG) {
                 if ended == child {
-                    libc::_exit(code(status));
+                    start::exit(code(status));
                 }
-                if ended <= 0 {
+                if ended == 0 {
                     break;
                 }
             }
@@ -279,38 +268,32 @@ pub fn code(status: i32) -> i32 {
 }
 
 /// Runs another process in the container.
-pub fn exec(plan: &Plan, init: &OwnedFd, program: &Program, stdin: bool) -> Result<Started> {
+pub fn exec(plan: &Plan, init: &Fd, userns: Option<&Fd>, program: &Program, stdin: bool) -> Result<Started> {
     let mut streams = Streams::new(program.tty, stdin)?;
     let (errors, says) = pipe()?;
     let (numbers, tells) = pipe()?;
     let (terminal, sends) = pair()?;
-    let mut between = -1;
-    let joiner = clone(0, &mut between)?;
-    if joiner == 0 {
+    let (joiner, between) = clone(0).doing(|| "clone".to_string())?;
+    if between.is_none() {
         drop((errors, numbers, terminal));
-        match inside(plan, init, program, &streams, &tells, &sends) {
+        let child = Child { plan, streams: &streams, sends: &sends, says: &says, userns };
+        match inside(&child, init, program, &tells) {
             Ok(true) => give_up(&says, &program::run(program)),
-            // SAFETY: ends this process.
-            Ok(false) => unsafe { libc::_exit(0) },
+            Ok(false) => start::exit(0),
             Err(failure) => give_up(&says, &failure),
         }
     }
     drop((says, tells, sends));
     streams.child = [None, None, None];
-    // SAFETY: the kernel has just given it to us; the process is our child.
-    unsafe {
-        drop(OwnedFd::from_raw_fd(between));
-        libc::waitpid(joiner as i32, std::ptr::null_mut(), 0);
-    }
+    let _ = wait(joiner as i32, 0);
     let mut number = [0; 4];
-    if File::from(numbers).read_exact(&mut number).is_err() {
+    if numbers.read_exact(&mut number).is_err() {
         return settled(errors).and_then(|()| Err(fail("the process is not there")));
     }
     let pid = u32::from_le_bytes(number);
     // SAFETY: takes numbers; the process is our child, and not reaped yet.
-    let pidfd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }, || "pidfd_open".into())?;
-    // SAFETY: the kernel has just given it to us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as RawFd) };
+    let pidfd = unsafe { syscall!(Sysno::pidfd_open, pid, 0) }.doing(|| "pidfd_open".to_string())?;
+    let pidfd = Fd::new(pidfd);
     if program.tty {
         take_terminal(&mut streams, &terminal)?;
     }
@@ -322,18 +305,15 @@ pub fn exec(plan: &Plan, init: &OwnedFd, program: &Program, stdin: bool) -> Resu
 }
 
 /// Joins the container and goes on in a child of the supervisor's; whether this is that child.
-fn inside(
-    plan: &Plan,
-    init: &OwnedFd,
-    program: &Program,
-    streams: &Streams,
-    tells: &OwnedFd,
-    sends: &OwnedFd,
-) -> Result<bool> {
+fn inside(child: &Child<'_>, init: &Fd, program: &Program, tells: &Fd) -> Result<bool> {
     calm();
-    streams.take()?;
-    for file in &plan.cgroups {
-        fs::write(file, "0").map_err(|e| fail(format!("join {file}: {e}")))?;
+    child.streams.take()?;
+    let proc = Proc::open()?;
+    for file in &child.plan.cgroups {
+        put(file, "0").doing(|| format!("join {file}"))?;
+    }
+    if let Some(score) = program.oom_score_adj {
+        let _ = proc.write("self/oom_score_adj", &score.to_string());
     }
     let all = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
@@ -341,30 +321,22 @@ fn inside(
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWCGROUP;
-    // SAFETY: takes a descriptor and a number.
-    check(unsafe { libc::setns(init.as_raw_fd(), all) }.into(), || "join the container".into())?;
-    let mut pidfd = -1;
-    let pid = clone(libc::CLONE_PARENT as u64, &mut pidfd)?;
-    if pid != 0 {
-        let number = pid.to_le_bytes();
-        // SAFETY: the number outlives the call.
-        unsafe { libc::write(tells.as_raw_fd(), number.as_ptr().cast(), 4) };
+    setns(init, all as u64).doing(|| "join the container".to_string())?;
+    let (pid, there) = clone(libc::CLONE_PARENT as u64).doing(|| "clone".to_string())?;
+    if there.is_some() {
+        let _ = tells.write(&pid.to_le_bytes());
         return Ok(false);
     }
+    users::act_as_root(child.plan)?;
     if program.tty {
         let flags = libc::O_RDWR | libc::O_NOCTTY;
-        let ptmx = open_in(libc::AT_FDCWD, "/dev/pts/ptmx", flags, 0);
-        program::terminal(
-            ptmx.map_err(|e| fail(format!("open /dev/pts/ptmx: {e}")))?,
-            program,
-            sends.as_raw_fd(),
-        )?;
+        let ptmx = open_at(libc::AT_FDCWD, "/dev/pts/ptmx", flags, 0, 0)
+            .doing(|| "open /dev/pts/ptmx".to_string())?;
+        program::terminal(&ptmx, program, child.sends)?;
     } else {
         // SAFETY: takes nothing.
-        unsafe { libc::setsid() };
+        let _ = unsafe { syscall!(Sysno::setsid) };
     }
-    program::limits(program)?;
-    program::go(program)?;
-    program::become_user(program)?;
+    child.finish(program, &proc)?;
     Ok(true)
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod escapes;
+
 use std::{fs, os::unix::fs::symlink, path::Path, time::Instant};
 
 use oci_spec::runtime::Spec;
@@ -21,7 +23,10 @@ fn open(state: &Path) -> Linux {
     let layer = state.join("layers/00000000000000aa/diff");
     fs::create_dir_all(layer.join("bin")).unwrap();
     fs::copy("/bin/busybox", layer.join("bin/busybox")).unwrap();
-    for name in ["sh", "echo", "cat", "sleep", "id", "tty", "true", "ls", "hostname", "stty"] {
+    for name in [
+        "sh", "echo", "cat", "sleep", "id", "tty", "true", "ls", "hostname", "stty", "stat", "readlink",
+        "mknod", "touch", "chown", "wc",
+    ] {
         symlink("busybox", layer.join("bin").join(name)).unwrap();
     }
     fs::write(layer.join("bin/plain"), "no program").unwrap();

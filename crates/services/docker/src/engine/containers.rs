@@ -109,6 +109,9 @@ impl Docker {
         config::check_host(&host_config)?;
         crate::model::logging::check(&host_config["LogConfig"])?;
         crate::model::spec::validate(&merged, &host_config)?;
+        if self.remap.is_some() {
+            crate::model::spec::confine::check_remapped(&host_config)?;
+        }
         let id = new_id();
         if merged["Hostname"] == json!("") {
             merged["Hostname"] = json!(&id[..12]);

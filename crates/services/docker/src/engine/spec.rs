@@ -51,7 +51,7 @@ impl Docker {
             let own = config["Env"].as_array().cloned().unwrap_or_default();
             config["Env"] = linked.into_iter().map(Value::from).chain(own).collect();
         }
-        spec::oci(&SpecInput {
+        let spec = spec::oci(&SpecInput {
             id: &c.id,
             config: &config,
             host_config: &c.host_config,
@@ -65,7 +65,11 @@ impl Docker {
             resolv_conf: own("resolv.conf"),
             passwd: &passwd,
             group: &group,
-        })
+        })?;
+        let apparmor = spec::confine::apparmor_supported(Path::new("/"));
+        // Volumes and the engine's own files; what else is in its directory is nobody's.
+        let ours = |source: &Path| source.starts_with(&self.options.state_dir);
+        spec::confine::confine(spec, &c.host_config, apparmor, self.remap.as_ref(), &ours)
     }
 
     /// The namespace of the container that `HostConfig.<key>` names.

@@ -114,7 +114,7 @@ pub async fn info(call: Call) -> Result<Reply> {
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": ""},
         "InitCommit": {"ID": ""},
-        "SecurityOptions": if v2 { json!(["name=seccomp,profile=builtin", "name=cgroupns"]) } else { json!(["name=seccomp,profile=builtin"]) },
+        "SecurityOptions": security(v2, docker.remap.is_some()),
         "ProductLicense": "",
         "DefaultAddressPools": docker.options.address_pools.iter().map(|p| json!({"Base": p.base, "Size": p.size})).collect::<Vec<_>>(),
         "CDISpecDirs": [],
@@ -146,6 +146,18 @@ fn backing(dir: &std::path::Path) -> String {
         other => return format!("<unknown> ({other:#x})"),
     };
     name.to_owned()
+}
+
+/// What confines containers, in the reference's order.
+fn security(v2: bool, remap: bool) -> Vec<&'static str> {
+    let apparmor = crate::model::spec::confine::apparmor_supported(std::path::Path::new("/"));
+    let all = [
+        (apparmor, "name=apparmor"),
+        (true, "name=seccomp,profile=builtin"),
+        (remap, "name=userns"),
+        (v2, "name=cgroupns"),
+    ];
+    all.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect()
 }
 
 /// The system's name and version.

@@ -12,6 +12,7 @@
 //! are JSON as the API has it, and `null` anywhere is the same as absent.
 
 mod capabilities;
+pub mod confine;
 mod devices;
 mod limits;
 mod mounts;

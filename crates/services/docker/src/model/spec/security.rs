@@ -58,7 +58,8 @@ impl Options {
                 ("seccomp", "builtin" | "default") => options.seccomp = Seccomp::Default,
                 ("seccomp", profile) => options.seccomp = Seccomp::Profile(profile.to_owned()),
                 ("systempaths", "unconfined") => options.paths_unconfined = true,
-                // There are no such modules here; the clients' options are accepted.
+                // AppArmor's is read where the host has it (`confine`); the others have nothing to act on
+                // here, and clients' options are accepted.
                 ("apparmor" | "label" | "writable-cgroups", _) => {}
                 _ => return Err(invalid()),
             }
