@@ -102,14 +102,18 @@ fn source(m: &TreeMount) -> Result<std::os::fd::OwnedFd> {
 fn place(root: &Root, destination: &Path, dir: bool) -> Result<std::os::fd::OwnedFd> {
     let clean = clean_abs(std::os::unix::ffi::OsStrExt::as_bytes(destination.as_os_str()));
     let failed = || os(format!("open {}", destination.display()));
+    // Whatever this process's umask is, the container's users pass here.
+    let open = |dir: &std::os::fd::OwnedFd, name: &[u8], _: &[u8]| {
+        fs::chmodat(dir, name, Mode::from_raw_mode(0o755), AtFlags::empty()).map_err(failed())
+    };
     match root.at(&clean, OFlags::PATH) {
-        Err(Errno::NOENT) if dir => root.ensure_dir(&clean, |_, _, _| Ok(())),
+        Err(Errno::NOENT) if dir => root.ensure_dir(&clean, open),
         Err(Errno::NOENT) => {
             let (parent, name) = split(&clean);
-            let parent = root.ensure_dir(parent, |_, _, _| Ok(()))?;
+            let parent = root.ensure_dir(parent, open)?;
             let mode = Mode::from_raw_mode(0o755);
             fs::mknodat(&parent, name, FileType::RegularFile, mode, 0).map_err(failed())?;
-            fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed())?;
+            open(&parent, name, name)?;
             root.at(&clean, OFlags::PATH).map_err(failed())
         }
         other => other.map_err(failed()),
