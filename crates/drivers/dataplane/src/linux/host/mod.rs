@@ -51,6 +51,8 @@ pub struct Host {
     serving: tokio::sync::Mutex<()>,
     /// Namespaces for containers to come, and whether more are being made.
     spare: Arc<Mutex<Vec<OwnedFd>>>,
+    /// The socket that ports are published by.
+    netfilter: Arc<Mutex<Option<OwnedFd>>>,
     refilling: Arc<AtomicBool>,
 }
 
@@ -70,6 +72,7 @@ impl Host {
             resolvers: Mutex::default(),
             serving: tokio::sync::Mutex::default(),
             spare: Arc::default(),
+            netfilter: Arc::default(),
             refilling: Arc::default(),
         };
         let mut standing = known;
@@ -91,8 +94,9 @@ impl Host {
         // Whatever fails below, the next one loads all.
         let former = loaded.take();
         let file = self.state_dir.join("bridges.json");
+        let netfilter = self.netfilter.clone();
         let done = blocking(move || {
-            load(&table, former.as_ref(), &wanted)?;
+            load(&netfilter, &table, former.as_ref(), &wanted)?;
             let failed = |e: io::Error| Error::wrap(format!("failed to write `{}`", file.display()), e);
             let text = serde_json::to_vec(&known).map_err(|e| failed(e.into()))?;
             let fresh = file.with_extension("new");
@@ -111,11 +115,22 @@ struct Loaded {
     elements: BTreeSet<Element>,
 }
 
-fn load(table: &str, former: Option<&Loaded>, wanted: &Loaded) -> Result<()> {
+fn load(
+    netfilter: &Mutex<Option<OwnedFd>>,
+    table: &str,
+    former: Option<&Loaded>,
+    wanted: &Loaded,
+) -> Result<()> {
     if let Some(former) = former.filter(|f| f.frame == wanted.frame) {
         let gone: Vec<&Element> = former.elements.difference(&wanted.elements).collect();
         let come: Vec<&Element> = wanted.elements.difference(&former.elements).collect();
-        match nfnetlink::change(table, &gone, &come) {
+        let mut kept = netfilter.lock();
+        let changed = kept.take().map_or_else(nfnetlink::open, Ok).and_then(|socket| {
+            nfnetlink::change(&socket, table, &gone, &come)?;
+            *kept = Some(socket);
+            Ok(())
+        });
+        match changed {
             Ok(()) => return Ok(()),
             Err(e) => tracing::debug!(error = %e, "published ports are loaded with all rules"),
         }

@@ -101,17 +101,18 @@ fn chunks<'a>(all: &'a [&'a Element]) -> impl Iterator<Item = &'a [&'a Element]>
 ///
 /// # Errors
 /// The kernel's: `ENOENT` where the table, a map or an element isn't there.
-pub fn change(table: &str, gone: &[&Element], come: &[&Element]) -> io::Result<()> {
+pub fn change(socket: &OwnedFd, table: &str, gone: &[&Element], come: &[&Element]) -> io::Result<()> {
     let gone = chunks(gone).map(|of| (DEL_SET_ELEM, 0, elements(table, of[0].map, of, false)));
     let come = chunks(come).map(|of| (NEW_SET_ELEM, CREATE, elements(table, of[0].map, of, true)));
-    transact(&gone.chain(come).collect::<Vec<_>>())
+    transact(socket, &gone.chain(come).collect::<Vec<_>>())
 }
 
-/// Sends messages (kind, flags, body) to nftables as one transaction.
+/// Sends messages (kind, flags, body) to nftables as one transaction. After a failure the socket holds more
+/// answers, and is to be closed. (The kernel waits in that for what was removed to be gone: 10 ms.)
 ///
 /// # Errors
 /// The kernel's; nothing has changed then.
-pub fn transact(messages: &[(u16, u16, Body)]) -> io::Result<()> {
+pub fn transact(socket: &OwnedFd, messages: &[(u16, u16, Body)]) -> io::Result<()> {
     let (mut batch, mut asked) = (Vec::new(), 1u32);
     message(&mut batch, BATCH_BEGIN, 0, 0, &generic(0, NFTABLES));
     for (kind, flags, body) in messages {
@@ -119,11 +120,10 @@ pub fn transact(messages: &[(u16, u16, Body)]) -> io::Result<()> {
         asked += 1;
     }
     message(&mut batch, BATCH_END, 0, asked, &generic(0, NFTABLES));
-    let socket = open()?;
-    send(&socket, &batch, SendFlags::empty())?;
+    send(socket, &batch, SendFlags::empty())?;
     let mut left = messages.len();
     while left > 0 {
-        each(&socket, |kind, body| {
+        each(socket, |kind, body| {
             if kind == 2 {
                 left = left.saturating_sub(1);
                 acknowledged(body)?;
@@ -217,7 +217,8 @@ fn acknowledged(body: &[u8]) -> io::Result<()> {
     }
 }
 
-fn open() -> io::Result<OwnedFd> {
+/// Opens a socket to netfilter in this thread's namespace.
+pub fn open() -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(NETFILTER))?)
 }
 

@@ -18,7 +18,8 @@ use super::{
 /// Where questions are answered: above the ports that the kernel chooses from.
 pub const PORT: u16 = 61053;
 const NEW_TABLE: u16 = NFTABLES << 8;
-const DEL_TABLE: u16 = NFTABLES << 8 | 2;
+/// `NLM_F_EXCL`
+const EXCL: u16 = 0x200;
 const NEW_CHAIN: u16 = NFTABLES << 8 | 3;
 const NEW_RULE: u16 = NFTABLES << 8 | 6;
 /// `NFPROTO_IPV4`
@@ -79,13 +80,13 @@ pub fn load() -> io::Result<()> {
     let hook = words(&[(1, OUTPUT), (2, (-100i32).cast_unsigned())]);
     let chain = table().text(3, CHAIN).nest(4 | NESTED, hook).text(7, "nat");
     let rules = [libc::IPPROTO_UDP as u8, libc::IPPROTO_TCP as u8].map(rule);
-    let mut batch = vec![
-        (NEW_TABLE, nfnetlink::CREATE, table()),
-        (DEL_TABLE, 0, table()),
-        (NEW_TABLE, nfnetlink::CREATE, table()),
-        (NEW_CHAIN, nfnetlink::CREATE, chain),
-    ];
+    let mut batch =
+        vec![(NEW_TABLE, nfnetlink::CREATE | EXCL, table()), (NEW_CHAIN, nfnetlink::CREATE, chain)];
     // NLM_F_APPEND
     batch.extend(rules.map(|rule| (NEW_RULE, nfnetlink::CREATE | 0x800, rule)));
-    nfnetlink::transact(&batch)
+    match nfnetlink::transact(&nfnetlink::open()?, &batch) {
+        // A former daemon's, and the same.
+        Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        done => done,
+    }
 }
