@@ -32,7 +32,7 @@ async fn create(mut call: Call) -> Result<Reply> {
     Reply::json(201, &json!({"Id": id}))
 }
 
-/// The answer's head goes out before the process runs, so that no output can come before it. Whether the
+/// The answer's head goes out before anything that the process says. Whether the
 /// client gets frames is said here, by `Tty`; whether there is a terminal was said when the exec was made.
 async fn start(mut call: Call) -> Result<Reply> {
     let bytes = call.bytes().await?;
@@ -52,19 +52,22 @@ async fn start(mut call: Call) -> Result<Reply> {
     let size = if raw { body["ConsoleSize"].clone() } else { Value::Null };
     let (reply, client) = hijack::take_over(&mut call, raw)?;
     tokio::spawn(async move {
-        let Some(mut client) = client.await else { return };
-        match docker.start_exec(&known.id, true, &size).await {
-            Ok((exec, stream)) => {
+        // The process starts while the head is on its way; what it says waits for the client.
+        let (client, started) = tokio::join!(client, docker.start_exec(&known.id, true, &size));
+        match (started, client) {
+            (Ok((exec, stream)), None) => docker.carry_exec(&exec, stream, None).await,
+            (Ok((exec, stream)), Some(client)) => {
                 let keys = if exec.keys.is_empty() { detach::DEFAULT.to_vec() } else { exec.keys.clone() };
                 let tty = exec.tty();
                 let keys = if tty { keys } else { Vec::new() };
                 let way = Way { tty, framed: !raw, stdin: exec.on("AttachStdin"), keys };
                 docker.carry_exec(&exec, stream, Some((client, way))).await;
             }
-            Err(e) => {
+            (Err(e), Some(mut client)) => {
                 hijack::tell(&mut client, &e, raw).await;
                 close(&mut client).await;
             }
+            (Err(_), None) => {}
         }
     });
     Ok(reply)

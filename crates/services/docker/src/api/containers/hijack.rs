@@ -2,14 +2,22 @@
 //!
 //! A client that doesn't ask for that with `Upgrade` gets the output as the answer's body, and can't write.
 
-use std::pin::Pin;
+use std::{
+    io::{self, Cursor},
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper_util::rt::TokioIo;
 use pileus_base::{Error, Result};
 use pileus_host::Stream;
 use pileus_http::{Body, Reply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    net::UnixStream,
+};
 
 use crate::{api::Call, engine::streams::frame};
 
@@ -20,6 +28,8 @@ const RAW: &str = "application/vnd.docker.raw-stream";
 const FRAMED: &str = "application/vnd.docker.multiplexed-stream";
 /// What may wait for a client that gets the output as a body.
 const ROOM: usize = 64 << 10;
+/// How long a client's reading of the head is waited for.
+const HEAD_READ: Duration = Duration::from_millis(15);
 
 /// The media type of output; clients before 1.42 know one only.
 pub(in crate::api) fn media(call: &Call, raw: bool) -> &'static str {
@@ -39,10 +49,35 @@ pub(in crate::api) fn take_over(call: &mut Call, raw: bool) -> Result<(Reply, Cl
         return Ok((Reply::stream(200, media, Body::stream(chunks(Some(ours)), None)), client));
     }
     let upgrade = call.upgrade()?;
-    let client = async move { upgrade.await.ok().map(|io| Box::new(io) as Box<dyn Stream>) };
+    let client = async move {
+        let io = upgrade.await.ok()?.into_inner();
+        Some(match io.downcast::<TokioIo<UnixStream>>() {
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                head_read(&stream).await;
+                // Registered anew: what was forgotten of its room for writing isn't told again.
+                let stream = UnixStream::from_std(stream.into_std().ok()?).ok()?;
+                let (read, write) = stream.into_split();
+                let read = Cursor::new(parts.read_buf).chain(read);
+                Box::new(tokio::io::join(read, write)) as Box<dyn Stream>
+            }
+            Err(io) => Box::new(TokioIo::new(io)),
+        })
+    };
     let reply =
         Reply::empty(101).header(CONNECTION, "Upgrade").header(UPGRADE, "tcp").header(CONTENT_TYPE, media);
     Ok((reply, Box::pin(client)))
+}
+
+/// Waits until the client has read the answer's head, or a moment. Clients that read the head through a buffer
+/// and the streams around it (docker-py) lose what came together with it. The kernel tells of room for writing,
+/// edge-triggered, each time the other side has read something.
+async fn head_read(stream: &UnixStream) {
+    let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+    // What was told before the head was read says nothing.
+    let _ = stream.try_io(Interest::WRITABLE, forget);
+    // One that had read it already isn't told of again.
+    let _ = tokio::time::timeout(HEAD_READ, stream.writable()).await;
 }
 
 /// Tells a failure as output, as the reference does once the head has been sent.
