@@ -171,6 +171,15 @@ impl Layers for Agent {
         let (driver, id, below) = (self.layers.clone(), id.to_owned(), below.layers.clone());
         Box::pin(blocking(move || driver.commit(&id, &below).map(applied)))
     }
+    fn turn_into_layer<'a>(
+        &'a self,
+        id: &'a str,
+        below: &'a Rootfs,
+        ran: bool,
+    ) -> BoxFuture<'a, Result<AppliedLayer>> {
+        let (driver, id, below) = (self.layers.clone(), id.to_owned(), below.layers.clone());
+        Box::pin(blocking(move || driver.turn_into_layer(&id, &below, ran).map(applied)))
+    }
     fn container_changes<'a>(
         &'a self,
         id: &'a str,

@@ -101,6 +101,15 @@ pub trait Layers: Send + Sync + 'static {
     fn export_layer<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Reader>>;
     /// What a container has written, as a layer of its own.
     fn commit_container<'a>(&'a self, id: &'a str, below: &'a Rootfs) -> BoxFuture<'a, Result<AppliedLayer>>;
+    /// Makes a layer of what a container has written, as [`Layers::commit_container`] does it, of one that
+    /// will not run again: its files become the layer's and are not copied. `ran` is whether it has run, so
+    /// that some of its files stand only for mounts.
+    fn turn_into_layer<'a>(
+        &'a self,
+        id: &'a str,
+        below: &'a Rootfs,
+        ran: bool,
+    ) -> BoxFuture<'a, Result<AppliedLayer>>;
     /// What a container has changed, sorted.
     fn container_changes<'a>(&'a self, id: &'a str, rootfs: &'a Rootfs)
     -> BoxFuture<'a, Result<Vec<Change>>>;

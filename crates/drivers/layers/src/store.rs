@@ -20,7 +20,7 @@ use crate::{
     AppliedLayer, Layers,
     decode::{Chunks, Hashing, hex, plain, pump},
     os,
-    pack::{Pack, names},
+    pack::{Pack, is_noise, names},
     root::Root,
     unpack::{Lowers, Purpose, Unpack},
 };
@@ -118,6 +118,13 @@ impl Layers {
         Ok(Some(AppliedLayer { id, diff_id: meta.diff_id, size_bytes: meta.size }))
     }
 
+    /// The ChainID of layers.
+    fn chain_of(&self, below: &[String]) -> Result<Option<String>> {
+        let Some(id) = below.last() else { return Ok(None) };
+        let missing = || Error::not_found(format!("layer {id} does not exist"));
+        Ok(Some(self.meta(id)?.ok_or_else(missing)?.chain_id))
+    }
+
     /// Unpacks a layer above `below`, the lowest first. One that is here is left as it is.
     ///
     /// # Errors
@@ -128,14 +135,7 @@ impl Layers {
         below: &[String],
         diff_id: Option<&str>,
     ) -> Result<AppliedLayer> {
-        let parent = match below.last() {
-            Some(id) => Some(
-                self.meta(id)?
-                    .ok_or_else(|| Error::not_found(format!("layer {id} does not exist")))?
-                    .chain_id,
-            ),
-            None => None,
-        };
+        let parent = self.chain_of(below)?;
         if let Some(diff_id) = diff_id
             && let Some(layer) = self.present(parent.as_deref(), diff_id)?
         {
@@ -274,6 +274,30 @@ impl Layers {
         })
     }
 
+    /// Makes a layer above `below` of what a container has written by putting its directory in the layer's
+    /// place: an overlay's upper directory is a lower one as it is. The container can't run after.
+    ///
+    /// # Errors
+    /// If there is no such container.
+    pub fn turn_into_layer(&self, id: &str, below: &[String], ran: bool) -> Result<AppliedLayer> {
+        let path = self.upper(id)?;
+        let upper = Root::open(&path)?;
+        if ran {
+            remove_noise(&path, &upper)?;
+        }
+        let size_bytes = self.size(id)?;
+        let mut pack = Pack::layer(Hashing { out: io::sink(), hash: Sha256::new() }, false);
+        pack.children(&upper, b"")?;
+        let diff_id = hex(&pack.finish()?.hash.finalize());
+        let parent = self.chain_of(below)?;
+        if let Some(layer) = self.present(parent.as_deref(), &diff_id)? {
+            return Ok(layer);
+        }
+        let temp = Temp::make(&self.layers_dir())?;
+        fs::rename(&path, temp.path.join("diff")).map_err(os("put a container's files in a layer"))?;
+        self.settle(temp, parent, diff_id, size_bytes)
+    }
+
     /// What a container has written, in bytes.
     ///
     /// # Errors
@@ -301,6 +325,25 @@ impl Layers {
         }
         sum(&Root::open(&self.upper(id)?)?, &mut std::collections::HashSet::new())
     }
+}
+
+/// Removes what only stood where something was mounted while a container ran.
+fn remove_noise(path: &Path, upper: &Root) -> Result<()> {
+    for name in ["dev", "proc", "sys", ".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf"] {
+        let (dir, last) = name.rsplit_once('/').unwrap_or(("", name));
+        let Ok(dir) = upper.dir(dir.as_bytes()) else { continue };
+        let Ok(stat) = rustix::fs::statat(&dir, last, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        if !is_noise(&dir, last.as_bytes(), name.as_bytes()) {
+            continue;
+        }
+        let removed = match FileType::from_raw_mode(stat.st_mode) {
+            // In a layer's `/etc` nobody has put a link: its parent was opened beneath the layer.
+            FileType::Directory => fs::remove_dir_all(path.join(name)),
+            _ => rustix::fs::unlinkat(&dir, last, AtFlags::empty()).map_err(io::Error::from),
+        };
+        removed.map_err(os(format!("remove {name}")))?;
+    }
+    Ok(())
 }
 
 /// OCI's ChainID.

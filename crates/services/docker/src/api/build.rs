@@ -7,29 +7,38 @@ use pileus_base::{Error, Result};
 use pileus_http::{Body, Reply, Routes};
 use tokio::sync::mpsc;
 
-use super::{Call, SOCKET};
+use super::{Call, Flags, SOCKET};
 use crate::{
     Docker,
-    engine::build::{Builder, Context, Options},
+    engine::build::{self, Builder, Context, Options},
 };
 
 /// The routes of this file.
 pub(super) fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
-    table.post("/build", SOCKET, build)
+    table.post("/build", SOCKET, start).post("/build/cancel", SOCKET, cancel)
 }
 
-async fn build(mut call: Call) -> Result<Reply> {
+async fn start(mut call: Call) -> Result<Reply> {
     let options = Options::read(&call)?;
-    if !options.remote.is_empty() {
-        return Err(Error::not_implemented("remote contexts are not supported: send the context as a tar"));
-    }
     let docker = call.state.clone();
-    let context = Context::receive(&docker, call.chunks(), &options).await?;
+    let context = match options.remote.is_empty() {
+        true => Context::receive(&docker, call.chunks(), &options).await?,
+        false => Context::bring(&docker, &options).await?,
+    };
     let (out, lines) = mpsc::channel::<Bytes>(64);
-    let builder = Builder::new(docker, options, context, out)?;
+    let builder = Builder::new(docker, options, context, out).await?;
     tokio::spawn(builder.run());
     let lines = futures_util::stream::unfold(lines, |mut lines| async move {
         lines.recv().await.map(|line| (Ok(line), lines))
     });
     Ok(Reply::stream(200, "application/json", Body::stream(lines, None)))
+}
+
+async fn cancel(call: Call) -> Result<Reply> {
+    let id = call.text("id");
+    if id.is_empty() {
+        return Err(Error::bad_request("build ID not provided"));
+    }
+    build::cancel(&id);
+    Ok(Reply::empty(200))
 }

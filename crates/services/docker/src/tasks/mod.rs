@@ -24,7 +24,7 @@ pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
             tracing::warn!(container = %id, "failed to recover: {}", e.chain());
         }
     }
-    Ok(())
+    crate::engine::build::sweep(docker).await
 }
 
 async fn settle(docker: &Arc<Docker>, mut c: Container) -> Result<()> {

@@ -1,62 +1,94 @@
-//! The context: taken in to a file, unpacked under the state directory. No path leaves it: an archive's
-//! names are resolved below one directory that nobody else writes to.
+//! The context: an archive that is read while it arrives. It is written to the build's directory and never
+//! unpacked; what COPY wants of it is read from there.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use pileus_base::{Error, Result};
 use pileus_http::Chunks;
-use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 
-use super::{Options, files};
+use super::{
+    Options, archive,
+    pipe::FromPieces,
+    sources::leaves,
+    tree::{Kind, Node, Tree},
+};
 use crate::{Docker, model::dockerfile::Ignore, new_id};
 
-/// A context that has been unpacked. It is gone when this is dropped.
+/// A build's directory and what it is built of. It is gone when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// Where the build keeps what it makes.
     pub dir: PathBuf,
-    /// Where the context is.
-    pub root: PathBuf,
+    /// The files; none where the request named only a Dockerfile.
+    pub(super) tree: Option<Arc<Tree>>,
     /// The Dockerfile's text.
     pub dockerfile: String,
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // Gone already where it was closed.
+        // Gone already where it was closed; else the next start sweeps it.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
+/// Where builds have their directories.
+pub(super) fn builds(docker: &Docker) -> PathBuf {
+    docker.options.state_dir.join("docker/tmp")
+}
+
 impl Context {
+    /// Makes the build's directory.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub async fn begin(docker: &Docker) -> Result<Self> {
+        let dir = builds(docker).join(format!("build-{}", &new_id()[..16]));
+        tokio::fs::create_dir_all(&dir).await.map_err(|e| Error::wrap("making the build's directory", e))?;
+        Ok(Self { dir, tree: None, dockerfile: String::new() })
+    }
+
     /// Takes a request's body in.
     ///
     /// # Errors
     /// 400 where it is no archive or has no Dockerfile.
     pub async fn receive(docker: &Docker, mut body: Chunks, options: &Options) -> Result<Self> {
-        let dir = docker.options.state_dir.join("docker/tmp").join(format!("build-{}", &new_id()[..16]));
-        let root = dir.join("context");
-        tokio::fs::create_dir_all(&root).await.map_err(|e| Error::wrap("making the build's directory", e))?;
-        let mut context = Self { dir, root, dockerfile: String::new() };
+        let mut context = Self::begin(docker).await?;
         let spool = context.dir.join("context.tar");
-        let mut file =
-            tokio::fs::File::create(&spool).await.map_err(|e| Error::wrap("writing the context", e))?;
-        while let Some(chunk) = body.next().await? {
-            file.write_all(&chunk).await.map_err(|e| Error::wrap("writing the context", e))?;
+        let (to, from) = mpsc::channel(16);
+        let reading = tokio::task::spawn_blocking(move || archive::read(FromPieces::new(from), &spool));
+        let arrived: Result<()> = async {
+            while let Some(chunk) = body.next().await? {
+                if to.send(Ok(chunk)).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
         }
-        file.flush().await.map_err(|e| Error::wrap("writing the context", e))?;
-        drop(file);
-        let (root, name) = (context.root.clone(), options.dockerfile.clone());
-        context.dockerfile = blocking(move || {
-            unpack(&spool, &root)?;
-            fs::remove_file(&spool).map_err(|e| Error::wrap("removing the context's archive", e))?;
-            dockerfile(&root, &name)
-        })
-        .await?;
+        .await;
+        if let Err(e) = &arrived {
+            // Half an archive is none.
+            let _ = to.send(Err(std::io::Error::other(e.message().to_owned()))).await;
+        }
+        drop(to);
+        let tree = reading.await.map_err(|e| Error::wrap("reading the context broke off", e))?;
+        arrived.and_then(|()| context.fill(tree?, &options.dockerfile))?;
         Ok(context)
+    }
+
+    /// Takes files, and the Dockerfile among them.
+    ///
+    /// # Errors
+    /// 400 where there is none.
+    pub(super) fn fill(&mut self, mut tree: Tree, name: &str) -> Result<()> {
+        self.dockerfile = dockerfile(&mut tree, name)?;
+        self.tree = Some(Arc::new(tree));
+        Ok(())
     }
 
     /// Removes it.
@@ -75,102 +107,99 @@ pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + 
     tokio::task::spawn_blocking(f).await.map_err(|e| Error::wrap("a build's step broke off", e))?
 }
 
-/// Unpacks an archive below `root`.
-pub(super) fn unpack(archive: &Path, root: &Path) -> Result<()> {
-    let bad = |e: std::io::Error| Error::bad_request(format!("Error processing tar file: {e}"));
-    let mut tar = tar::Archive::new(files::decoded(archive)?);
-    tar.set_preserve_permissions(true);
-    tar.set_preserve_mtime(true);
-    let mut dirs = Vec::new();
-    for entry in tar.entries().map_err(bad)? {
-        let mut entry = entry.map_err(bad)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() {
-            // Modes of directories last: one may be read only.
-            if let (Ok(path), Ok(mode)) = (entry.path(), entry.header().mode()) {
-                dirs.push((path.into_owned(), mode));
-            }
-        } else if !kind.is_file() && !kind.is_symlink() && !kind.is_hard_link() {
+/// Removes what builds of an earlier daemon left: containers of steps, and their files.
+///
+/// # Errors
+/// Those of the host and of the disk.
+pub(crate) async fn sweep(docker: &Arc<Docker>) -> Result<()> {
+    let dir = builds(docker);
+    let listed = |dir: PathBuf| {
+        blocking(move || {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            Ok(entries.map(|e| e.path()).collect::<Vec<_>>())
+        })
+    };
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for build in listed(dir).await? {
+        if !name(&build).starts_with("build-") {
             continue;
         }
-        if !entry.unpack_in(root).map_err(bad)? && entry.path_bytes().as_ref() != b"/" {
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            return Err(Error::bad_request(format!(
-                "Error processing tar file: {path:?} is outside of the context"
-            )));
+        for container in listed(build.join("containers")).await? {
+            match docker.remove_container(&name(&container), true, true).await {
+                Err(e) if !e.is_not_found() => return Err(e),
+                _ => {}
+            }
         }
-    }
-    for (path, mode) in dirs.into_iter().rev() {
-        if let Some(real) = files::resolve(root, &path.to_string_lossy()).filter(|p| p.is_dir()) {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(real, fs::Permissions::from_mode(mode & 0o7777)).map_err(bad)?;
-        }
+        tokio::fs::remove_dir_all(&build).await.map_err(|e| Error::wrap("removing a build's files", e))?;
     }
     Ok(())
 }
 
+fn file(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>> {
+    let real = tree.resolve(path.as_bytes())?;
+    let Some(Node { kind: Kind::File(data), .. }) = tree.get(&real) else { return Ok(None) };
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut data.read(), &mut bytes)
+        .map_err(|e| Error::wrap(format!("reading {path}"), e))?;
+    Ok(Some(bytes))
+}
+
 /// The Dockerfile's text. What `.dockerignore` says of the Dockerfile and of itself is done here; all else
 /// the client has left out.
-fn dockerfile(root: &Path, name: &str) -> Result<String> {
-    let none = || Error::bad_request(format!("Cannot locate specified Dockerfile: {name}"));
-    if files::leaves(name) {
+fn dockerfile(tree: &mut Tree, name: &str) -> Result<String> {
+    if leaves(name) {
         return Err(Error::bad_request(format!("forbidden path outside the build context: {name} ()")));
     }
-    let mut path = files::resolve(root, name).filter(|p| p.is_file());
-    if path.is_none() && name == "Dockerfile" {
-        path = files::resolve(root, "dockerfile").filter(|p| p.is_file());
+    let mut name = name;
+    if name == "Dockerfile" && file(tree, name)?.is_none() && file(tree, "dockerfile")?.is_some() {
+        name = "dockerfile";
     }
-    let path = path.ok_or_else(none)?;
-    let text = fs::read(&path).map_err(|e| Error::wrap("reading the Dockerfile", e))?;
+    let none = || Error::bad_request(format!("Cannot locate specified Dockerfile: {name}"));
+    let text = file(tree, name)?.ok_or_else(none)?;
     if text.is_empty() {
-        return Err(Error::bad_request(format!("The Dockerfile ({name}) cannot be empty")));
+        return Err(Error::bad_request(format!("the Dockerfile ({name}) cannot be empty")));
     }
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let rules = files::resolve(root, ".dockerignore").and_then(|p| fs::read_to_string(p).ok());
-    if let Some(rules) = rules.map(|r| Ignore::read(&r)) {
-        for file in [".dockerignore", name] {
-            if rules.excludes(file)
-                && let Some(real) = files::resolve(root, file)
-                && real.is_file()
-            {
-                fs::remove_file(real).map_err(|e| Error::wrap("leaving out an ignored file", e))?;
+    if let Some(rules) = file(tree, ".dockerignore")? {
+        let rules = Ignore::read(&String::from_utf8_lossy(&rules));
+        for path in [".dockerignore", name] {
+            if rules.excludes(path) {
+                let real = tree.resolve(path.as_bytes())?;
+                tree.remove(&real);
             }
         }
     }
-    Ok(text)
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tree::Data, *};
 
-    #[test]
-    fn nothing_leaves_the_context() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("root");
-        fs::create_dir(&root).unwrap();
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut h = tar::Header::new_gnu();
-        h.set_entry_type(tar::EntryType::Symlink);
-        h.set_size(0);
-        tar.append_link(&mut h, "out", "..").unwrap();
-        let mut h = tar::Header::new_gnu();
-        h.set_size(1);
-        h.set_mode(0o644);
-        tar.append_data(&mut h, "out/evil", &b"x"[..]).unwrap();
-        let archive = dir.path().join("a.tar");
-        fs::write(&archive, tar.into_inner().unwrap()).unwrap();
-        assert!(unpack(&archive, &root).is_err());
-        assert!(!dir.path().join("evil").exists());
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::default();
+        for (path, text) in files {
+            let data = Data::Bytes(text.as_bytes().into());
+            tree.put(path.as_bytes(), Node::new(Kind::File(data), 0o644, 0)).unwrap();
+        }
+        tree
     }
 
     #[test]
     fn a_dockerfile_is_found_or_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let e = dockerfile(dir.path(), "Dockerfile").unwrap_err();
-        assert_eq!(e.message(), "Cannot locate specified Dockerfile: Dockerfile");
-        fs::write(dir.path().join("dockerfile"), "FROM x").unwrap();
-        assert_eq!(dockerfile(dir.path(), "Dockerfile").unwrap(), "FROM x");
-        assert!(dockerfile(dir.path(), "../x").is_err());
+        let of = |files: &[(&str, &str)], name: &str| {
+            dockerfile(&mut tree(files), name).map_err(|e| e.message().to_owned())
+        };
+        assert_eq!(of(&[], "Dockerfile").unwrap_err(), "Cannot locate specified Dockerfile: Dockerfile");
+        assert_eq!(of(&[("dockerfile", "FROM x")], "Dockerfile").unwrap(), "FROM x");
+        assert_eq!(of(&[("Dockerfile", "")], "Dockerfile").unwrap_err(), "the Dockerfile (Dockerfile) cannot be empty");
+        assert!(of(&[], "../x").unwrap_err().contains("forbidden path"));
+    }
+
+    #[test]
+    fn an_ignored_dockerfile_is_no_source() {
+        let mut tree = tree(&[("f", "FROM x"), (".dockerignore", "f\n.dockerignore\n"), ("g", "")]);
+        assert_eq!(dockerfile(&mut tree, "f").unwrap(), "FROM x");
+        let left: Vec<_> = tree.below(b"").map(|(p, _)| p.to_vec()).collect();
+        assert_eq!(left, [b"g".to_vec()]);
     }
 }

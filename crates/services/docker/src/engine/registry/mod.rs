@@ -2,6 +2,7 @@
 
 mod client;
 mod download;
+pub(crate) mod fetch;
 mod manifest;
 mod pull;
 mod push;

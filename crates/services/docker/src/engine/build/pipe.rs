@@ -1,0 +1,123 @@
+//! Between what blocks and what doesn't: a reader of what is written on a thread, and the reverse.
+
+use std::{
+    io::{self, Read, Write},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use pileus_base::Result;
+use pileus_host::Reader;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, ReadBuf},
+    runtime::Handle,
+    sync::mpsc,
+};
+
+const CHUNK: usize = 256 << 10;
+
+/// Writes pieces to a channel.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if !buf.is_empty() {
+            self.0.blocking_send(Ok(Bytes::copy_from_slice(buf))).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
+        Ok(buf.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads pieces from a channel, awaited or not.
+pub(super) struct FromPieces {
+    from: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl FromPieces {
+    /// What arrives at `from`.
+    pub fn new(from: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+        Self { from, piece: Bytes::new() }
+    }
+}
+
+impl AsyncRead for FromPieces {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.piece.is_empty() {
+            match self.from.poll_recv(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(Some(piece)) => self.piece = piece?,
+            }
+        }
+        let n = buf.remaining().min(self.piece.len());
+        let piece = self.piece.split_to(n);
+        buf.put_slice(&piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Read for FromPieces {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.from.blocking_recv() {
+                None => return Ok(0),
+                Some(piece) => self.piece = piece?,
+            }
+        }
+        let n = buf.len().min(self.piece.len());
+        buf[..n].copy_from_slice(&self.piece.split_to(n));
+        Ok(n)
+    }
+}
+
+/// Something that writes an archive: ends with an I/O error or one of ours.
+pub(super) trait Ended {
+    /// As an I/O error.
+    fn ended(self) -> io::Result<()>;
+}
+
+impl Ended for io::Result<()> {
+    fn ended(self) -> io::Result<()> {
+        self
+    }
+}
+
+impl Ended for Result<()> {
+    fn ended(self) -> io::Result<()> {
+        self.map_err(io::Error::other)
+    }
+}
+
+/// Reads what `write` writes on a thread of its own.
+pub(super) fn reader<R: Ended>(write: impl FnOnce(&mut dyn Write) -> R + Send + 'static) -> Reader {
+    let (to, from) = mpsc::channel(8);
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(CHUNK, Pieces(to.clone()));
+        let done = write(&mut out).ended().and_then(|()| out.flush());
+        if let Err(e) = done {
+            drop(out.into_parts());
+            // Who read may have gone.
+            let _ = to.blocking_send(Err(e));
+        }
+    });
+    Box::new(FromPieces::new(from))
+}
+
+/// Reads on a thread that may block.
+pub(super) struct Blocking(Reader, Handle);
+
+/// A reader for a thread that may block.
+pub(super) fn blocking(from: Reader) -> io::BufReader<Blocking> {
+    io::BufReader::with_capacity(CHUNK, Blocking(from, Handle::current()))
+}
+
+impl Read for Blocking {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.1.block_on(self.0.read(buf))
+    }
+}
