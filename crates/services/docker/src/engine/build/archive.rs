@@ -15,6 +15,9 @@ use tar::EntryType;
 use super::tree::{Data, Kind, Node, Tree, clean, split};
 use crate::engine::images::hex;
 
+/// The most memory that undoing xz may take, in KiB.
+const XZ_KIB: u32 = 256 << 10;
+
 /// What is wrong with an archive.
 fn bad(e: io::Error) -> Error {
     match e.kind() {
@@ -32,7 +35,7 @@ pub(super) fn plain<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Read
     } else if head.starts_with(b"BZh") {
         Box::new(bzip2::bufread::MultiBzDecoder::new(input))
     } else if head.starts_with(b"\xfd7zXZ\0") {
-        Box::new(lzma_rust2::XzReader::new(input, true))
+        Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, XZ_KIB))
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Box::new(zstd::stream::read::Decoder::with_buffer(input)?)
     } else {
@@ -128,7 +131,8 @@ fn one<R: Read>(
     if kind.is_file() && path.ends_with(b"/") {
         kind = EntryType::Directory;
     }
-    let (mode, uid, gid) = (header.mode().map_err(bad)?, header.uid().map_err(bad)?, header.gid().map_err(bad)?);
+    let (mode, uid, gid) =
+        (header.mode().map_err(bad)?, header.uid().map_err(bad)?, header.gid().map_err(bad)?);
     let mtime = header.mtime().map_err(bad)?;
     let number = |n: io::Result<Option<u32>>| n.ok().flatten().unwrap_or(0);
     let device = (number(header.device_major()), number(header.device_minor()));

@@ -10,9 +10,27 @@ use crate::Image;
 
 /// What of two configurations the reference compares. What is absent, null and empty is the same.
 const COMPARED: &[&str] = &[
-    "Env", "Cmd", "Entrypoint", "Shell", "ExposedPorts", "Volumes", "Labels", "OnBuild", "AttachStdin",
-    "AttachStdout", "AttachStderr", "NetworkDisabled", "Tty", "OpenStdin", "StdinOnce", "ArgsEscaped", "User",
-    "WorkingDir", "StopSignal", "StopTimeout", "Healthcheck",
+    "Env",
+    "Cmd",
+    "Entrypoint",
+    "Shell",
+    "ExposedPorts",
+    "Volumes",
+    "Labels",
+    "OnBuild",
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "NetworkDisabled",
+    "Tty",
+    "OpenStdin",
+    "StdinOnce",
+    "ArgsEscaped",
+    "User",
+    "WorkingDir",
+    "StopSignal",
+    "StopTimeout",
+    "Healthcheck",
 ];
 
 /// Whether two configurations are the same for the cache.

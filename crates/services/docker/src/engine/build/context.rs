@@ -191,7 +191,10 @@ mod tests {
         };
         assert_eq!(of(&[], "Dockerfile").unwrap_err(), "Cannot locate specified Dockerfile: Dockerfile");
         assert_eq!(of(&[("dockerfile", "FROM x")], "Dockerfile").unwrap(), "FROM x");
-        assert_eq!(of(&[("Dockerfile", "")], "Dockerfile").unwrap_err(), "the Dockerfile (Dockerfile) cannot be empty");
+        assert_eq!(
+            of(&[("Dockerfile", "")], "Dockerfile").unwrap_err(),
+            "the Dockerfile (Dockerfile) cannot be empty"
+        );
         assert!(of(&[], "../x").unwrap_err().contains("forbidden path"));
     }
 

@@ -16,11 +16,7 @@ use super::{
     sources::{self, Miss, Place, gathered},
     tree::{Data, Kind, Node, Tree},
 };
-use crate::{
-    events::now_ns,
-    model::dockerfile::Copy,
-    new_id,
-};
+use crate::{events::now_ns, model::dockerfile::Copy, new_id};
 
 /// Go's mode bit of a directory.
 const DIR: u32 = 1 << 31;
@@ -105,7 +101,8 @@ impl Builder {
             if copy.add && (word.starts_with("git@") || word.starts_with("git://")) {
                 return Err(Error::bad_request("ADD of a git repository requires BuildKit"));
             }
-            let tree = self.context.tree.clone().ok_or_else(|| Error::bad_request("missing build context"))?;
+            let tree =
+                self.context.tree.clone().ok_or_else(|| Error::bad_request("missing build context"))?;
             let (word, unpack) = (word.clone(), copy.add);
             let found = blocking(move || {
                 let found = match (Place { tree: &tree, image: false }.find(&word)) {
@@ -162,8 +159,7 @@ impl Builder {
                 place::take(&self.docker, (id, rootfs), &self.context.dir, &mut tree, &need).await?;
                 let shared = Arc::new(std::mem::take(&mut tree));
                 let (looked, asked) = (shared.clone(), word.clone());
-                let found =
-                    blocking(move || Ok(Place { tree: &looked, image: true }.find(&asked))).await?;
+                let found = blocking(move || Ok(Place { tree: &looked, image: true }.find(&asked))).await?;
                 match found {
                     Ok(found) => {
                         all.extend(found.into_iter().map(|f| Source {

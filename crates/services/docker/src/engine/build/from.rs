@@ -7,7 +7,10 @@ use tokio::sync::mpsc;
 use super::{Builder, Stage, short, steps::texts};
 use crate::{
     Image,
-    engine::{images::progress::Progress, registry::{Credentials, Platform}},
+    engine::{
+        images::progress::Progress,
+        registry::{Credentials, Platform},
+    },
     model::{
         dockerfile::{Dockerfile, From, expand, instruction},
         reference::Reference,
@@ -37,13 +40,13 @@ pub(super) fn platform(text: &str) -> Result<Platform> {
         None if ARCHES.contains(&arch(&os).as_str()) => {
             Ok(Platform { os: "linux".into(), architecture: arch(&os), variant: String::new() })
         }
-        _ if os != "linux" => Err(bad(format!("\"{os}\": unknown operating system or architecture: invalid argument"))),
+        _ if os != "linux" => {
+            Err(bad(format!("\"{os}\": unknown operating system or architecture: invalid argument")))
+        }
         None => Ok(Platform { os, architecture: ARCH.into(), variant: String::new() }),
-        Some(name) => Ok(Platform {
-            os,
-            architecture: arch(&name),
-            variant: parts.next().unwrap_or_default(),
-        }),
+        Some(name) => {
+            Ok(Platform { os, architecture: arch(&name), variant: parts.next().unwrap_or_default() })
+        }
     }
 }
 
@@ -107,7 +110,9 @@ impl Builder {
     pub(super) async fn base(&self, name: &str, wanted: Option<&Platform>) -> Result<Image> {
         let fits = |image: &Image| {
             let value = image.value();
-            wanted.is_none_or(|w| value["os"] == w.os.as_str() && value["architecture"] == w.architecture.as_str())
+            wanted.is_none_or(|w| {
+                value["os"] == w.os.as_str() && value["architecture"] == w.architecture.as_str()
+            })
         };
         let by_id = name.starts_with("sha256:");
         if !self.options.pull || by_id {
@@ -149,7 +154,10 @@ impl Builder {
                 let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
                 Err(Error::not_found(format!(
                     "image with reference {name} was found but does not match the specified platform: wanted {}/{}, actual: {}/{}",
-                    w.os, w.architecture, text("os"), text("architecture")
+                    w.os,
+                    w.architecture,
+                    text("os"),
+                    text("architecture")
                 )))
             }
             _ => Ok(image),

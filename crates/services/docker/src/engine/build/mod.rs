@@ -210,10 +210,7 @@ impl Builder {
 
     pub(super) async fn line(&self, value: &Value) -> Result<()> {
         let text = format!("{value}\r\n");
-        self.out
-            .send(Bytes::from(text))
-            .await
-            .map_err(|_| Error::bad_request("Build cancelled"))
+        self.out.send(Bytes::from(text)).await.map_err(|_| Error::bad_request("Build cancelled"))
     }
 
     /// The stage that is being built.
@@ -263,9 +260,8 @@ fn end_of(plan: &[(String, Command)], target: &str) -> Result<usize> {
         })
         .collect();
     let at = stages.iter().position(|(_, n)| n.is_some_and(|n| n.eq_ignore_ascii_case(target)));
-    let at = at.ok_or_else(|| {
-        Error::bad_request(format!("failed to reach build target {target} in Dockerfile"))
-    })?;
+    let at =
+        at.ok_or_else(|| Error::bad_request(format!("failed to reach build target {target} in Dockerfile")))?;
     Ok(stages.get(at + 1).map_or(plan.len(), |(i, _)| *i))
 }
 

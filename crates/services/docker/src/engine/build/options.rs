@@ -154,7 +154,9 @@ fn limits(call: &Call) -> Result<Map<String, Value>> {
             Err(_) => {}
         }
     }
-    for (name, key) in [("cpusetcpus", "CpusetCpus"), ("cpusetmems", "CpusetMems"), ("cgroupparent", "CgroupParent")] {
+    for (name, key) in
+        [("cpusetcpus", "CpusetCpus"), ("cpusetmems", "CpusetMems"), ("cgroupparent", "CgroupParent")]
+    {
         let text = call.text(name);
         if !text.is_empty() {
             limits.insert(key.into(), text.into());

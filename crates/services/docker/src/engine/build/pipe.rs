@@ -46,7 +46,11 @@ impl FromPieces {
 }
 
 impl AsyncRead for FromPieces {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.piece.is_empty() {
             match self.from.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,

@@ -96,7 +96,12 @@ pub(super) fn write(
 }
 
 /// Adds a node at `to`.
-pub(super) fn add<W: Write>(tar: &mut tar::Builder<W>, to: &[u8], node: &Node, owner: Owner) -> io::Result<()> {
+pub(super) fn add<W: Write>(
+    tar: &mut tar::Builder<W>,
+    to: &[u8],
+    node: &Node,
+    owner: Owner,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     let mut mode = node.mode;
     if owner.ids.is_some() && matches!(node.kind, Kind::File(_)) {

@@ -38,13 +38,15 @@ impl Builder {
     pub(super) async fn download(&self, url: &str, to: &str, checksum: Option<&str>) -> Result<Source> {
         let reply = fetch::get(url).await?;
         let header = |name: &str| reply.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let uri: http::Uri = url.parse().map_err(|_| Error::bad_request(format!("parse {url:?}: invalid URL")))?;
+        let uri: http::Uri =
+            url.parse().map_err(|_| Error::bad_request(format!("parse {url:?}: invalid URL")))?;
         let disposition = header("content-disposition");
         let name = file_name(uri.path()).or_else(|| attachment(disposition));
         if name.is_none() && to.ends_with('/') {
             return Err(Error::bad_request(format!("cannot determine filename for source {url}")));
         }
-        let mtime = jiff::fmt::rfc2822::parse(header("last-modified")).map_or(0, |t| t.timestamp().as_second());
+        let mtime =
+            jiff::fmt::rfc2822::parse(header("last-modified")).map_or(0, |t| t.timestamp().as_second());
         let path = self.context.dir.join(format!("{}.download", &new_id()[..12]));
         let total: u64 = header("content-length").parse().unwrap_or(0);
         let len = self.save(reply.into_body(), &path, total).await?;
@@ -150,7 +152,8 @@ impl Context {
             return Err(Error::bad_request(format!("remoteURL ({remote}) could not be recognized as URL")));
         }
         let reply = fetch::get(remote).await.map_err(|e| {
-            Error::new(e.kind(), format!("error downloading remote context {remote}: {}", e.message())).caused_by(e)
+            Error::new(e.kind(), format!("error downloading remote context {remote}: {}", e.message()))
+                .caused_by(e)
         })?;
         let given = reply.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let given = given.to_owned();
@@ -232,7 +235,9 @@ async fn clone(dir: &Path, remote: &str) -> Result<std::path::PathBuf> {
     let root = dir.join("git");
     tokio::fs::create_dir_all(&root).await.map_err(|e| Error::wrap("making the build's directory", e))?;
     git(&root, &["init", "-q"]).await.map_err(|e| said("failed to init repo", &e))?;
-    git(&root, &["remote", "add", "origin", &address]).await.map_err(|e| said("failed add origin repo", &e))?;
+    git(&root, &["remote", "add", "origin", &address])
+        .await
+        .map_err(|e| said("failed add origin repo", &e))?;
     let shallow = git(&root, &["fetch", "--depth", "1", "origin", "--", &name]).await;
     if shallow.is_err() {
         // A server that knows no shallow clones.
@@ -249,9 +254,7 @@ async fn clone(dir: &Path, remote: &str) -> Result<std::path::PathBuf> {
     if below.is_empty() {
         return Ok(root);
     }
-    let outside = || {
-        Error::bad_request(format!("error setting git context, {below:?} not within git root"))
-    };
+    let outside = || Error::bad_request(format!("error setting git context, {below:?} not within git root"));
     let path = root.join(below.trim_start_matches('/'));
     let real = tokio::fs::canonicalize(&path).await.map_err(|_| outside())?;
     let top = tokio::fs::canonicalize(&root).await.map_err(|_| outside())?;

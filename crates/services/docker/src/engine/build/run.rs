@@ -63,7 +63,9 @@ impl Builder {
         let (mut config, rootfs) = (stage.config.clone(), Rootfs { layers: stage.layers.clone() });
         let image = stage.image.clone();
         if image.is_empty() {
-            return Err(Error::bad_request("No image is here to run a command in: FROM scratch holds no files"));
+            return Err(Error::bad_request(
+                "No image is here to run a command in: FROM scratch holds no files",
+            ));
         }
         let (program, rest) = argv.split_first().ok_or_else(|| Error::bad_request("No command specified"))?;
         config.insert("Image".into(), json!(image));
@@ -172,7 +174,9 @@ fn with_documents(args: &Args, docs: &[Heredoc]) -> Result<(Args, Option<Heredoc
     let [line] = args.words.as_slice() else {
         return Err(Error::bad_request("parsing produced an invalid run command"));
     };
-    let alone = docs.len() == 1 && line.starts_with("<<") && line.split_whitespace().count() <= 2
+    let alone = docs.len() == 1
+        && line.starts_with("<<")
+        && line.split_whitespace().count() <= 2
         && !line.trim_start_matches("<<").trim_start_matches('-').trim().contains(' ');
     if alone && first.text.starts_with("#!") {
         let path = format!("{SCRIPTS}/{}", first.name);

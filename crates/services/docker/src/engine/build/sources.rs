@@ -10,10 +10,7 @@ use super::{
     archive::Sum,
     tree::{Data, Kind, Node, Tree, join},
 };
-use crate::{
-    engine::images::hex,
-    model::dockerfile::matches,
-};
+use crate::{engine::images::hex, model::dockerfile::matches};
 
 /// Something that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +118,11 @@ impl Place<'_> {
             if self.image && real != path {
                 return Err(Miss::Need(real));
             }
-            let why = if self.image { "" } else { "file not found in build context or excluded by .dockerignore: " };
+            let why = if self.image {
+                ""
+            } else {
+                "file not found in build context or excluded by .dockerignore: "
+            };
             let shown = String::from_utf8_lossy(path);
             return Err(Miss::Fault(Error::bad_request(format!("{why}stat {shown}: file does not exist"))));
         }
@@ -133,7 +134,8 @@ impl Place<'_> {
         let real = self.tree.resolve(path)?;
         let shown = || String::from_utf8_lossy(path).into_owned();
         match self.tree.get(&real) {
-            // The reference takes the name where there is no sum.
+            // The reference takes the name where there is no sum; of a link, that of where it leads, in an image.
+            None if self.image => Ok(String::from_utf8_lossy(&real).into_owned()),
             None => Ok(shown()),
             Some(node) if self.image => node_sum(&real, node),
             Some(node) => Ok(node.sum.clone().unwrap_or_else(shown)),
@@ -225,7 +227,9 @@ mod tests {
         assert_eq!(paths("x*"), Vec::<String>::new());
         // A link counts as what it leads to.
         assert_eq!(context.find("l").unwrap()[0].hash, "file:sum of d/b.txt");
-        assert!(matches!(Place { tree: &tree, image: true }.find("far"), Err(Miss::Need(p)) if p == b"else/where"));
+        assert!(
+            matches!(Place { tree: &tree, image: true }.find("far"), Err(Miss::Need(p)) if p == b"else/where")
+        );
     }
 
     #[test]

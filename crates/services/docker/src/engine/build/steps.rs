@@ -106,7 +106,17 @@ impl Builder {
                 self.metadata(&format!("VOLUME [{}]", paths.join(" "))).await
             }
             Command::Healthcheck(health) => {
-                let old = self.stage()?.config.insert("Healthcheck".into(), health_value(health));
+                let mut value = health_value(health);
+                let old = self.stage()?.config.remove("Healthcheck");
+                // What isn't given stays as the image has it, though the history doesn't say so.
+                for key in ["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"] {
+                    if let Some(kept) =
+                        old.as_ref().and_then(|o| o.get(key)).filter(|_| value.get(key).is_none())
+                    {
+                        value[key] = kept.clone();
+                    }
+                }
+                self.stage()?.config.insert("Healthcheck".into(), value);
                 let old = texts(&Map::from_iter(old.map(|o| ("Test".to_owned(), o["Test"].clone()))), "Test");
                 if old.first().is_some_and(|kind| kind != "NONE") {
                     let old = old.join(" ");
@@ -338,7 +348,11 @@ mod tests {
 
     #[test]
     fn a_health_check_is_shown_as_the_reference_shows_it() {
-        let health = Health { test: vec!["CMD-SHELL".into(), "true".into()], times: [5_000_000_000, 0, 0, 0], retries: 2 };
+        let health = Health {
+            test: vec!["CMD-SHELL".into(), "true".into()],
+            times: [5_000_000_000, 0, 0, 0],
+            retries: 2,
+        };
         assert_eq!(health_shown(&health), r#"&{["CMD-SHELL" "true"] "5s" "0s" "0s" '\x02'}"#);
     }
 }

@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn flags_end_where_words_begin() {
-        assert_eq!(split("--a=b --c=\"d e\" x --y", '\\'), (vec!["--a=b".into(), "--c=d e".into()], "x --y".into()));
+        assert_eq!(
+            split("--a=b --c=\"d e\" x --y", '\\'),
+            (vec!["--a=b".into(), "--c=d e".into()], "x --y".into())
+        );
         assert_eq!(split("--a=b -- --c", '\\'), (vec!["--a=b".into()], " --c".into()));
         assert_eq!(split("- x", '\\'), (vec![], "- x".into()));
     }

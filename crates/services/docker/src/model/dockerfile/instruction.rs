@@ -110,9 +110,8 @@ pub(crate) fn needs_buildkit(flag: &str) -> String {
 /// # Errors
 /// 400 in the reference's words, with the line.
 pub(crate) fn instruction(line: &Line) -> Result<Command> {
-    read(line).map_err(|why| {
-        Error::bad_request(format!("dockerfile parse error line {}: {why}", line.number))
-    })
+    read(line)
+        .map_err(|why| Error::bad_request(format!("dockerfile parse error line {}: {why}", line.number)))
 }
 
 fn read(line: &Line) -> Said<Command> {
@@ -203,8 +202,22 @@ fn read(line: &Line) -> Said<Command> {
 
 /// Instructions whose flags are looked at, or refused.
 const FLAGGED: &[&str] = &[
-    "ADD", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER",
-    "ONBUILD", "RUN", "SHELL", "USER", "VOLUME", "WORKDIR",
+    "ADD",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
 ];
 
 type Said<T> = std::result::Result<T, String>;
@@ -347,7 +360,10 @@ mod tests {
         for (text, why) in [
             ("FOO b", "unknown instruction: FOO"),
             ("FROM a b", "FROM requires either one or three arguments"),
-            ("FROM a as 1", "invalid name for build stage: \"1\", name can't start with a number or contain symbols"),
+            (
+                "FROM a as 1",
+                "invalid name for build stage: \"1\", name can't start with a number or contain symbols",
+            ),
             ("COPY --x=1 a b", "unknown flag: --x"),
             ("ENV =a", "ENV names can not be blank"),
             ("WORKDIR", "WORKDIR requires exactly one argument"),

@@ -77,7 +77,8 @@ impl Directives {
         }
         let pair = line.strip_prefix('#').and_then(|l| l.split_once('='));
         let pair = pair.map(|(name, value)| (name.trim().to_lowercase(), value.trim()));
-        let Some((name, value)) = pair.filter(|(n, v)| matches!(n.as_str(), "escape" | "syntax" | "check") && !v.is_empty())
+        let Some((name, value)) =
+            pair.filter(|(n, v)| matches!(n.as_str(), "escape" | "syntax" | "check") && !v.is_empty())
         else {
             self.done = true;
             return Ok(());
@@ -116,7 +117,8 @@ impl Dockerfile {
             directives.read(first)?;
             at += 1;
             let number = at;
-            let (mut whole, mut more) = join(if first.starts_with('#') { "" } else { first }, directives.escape);
+            let (mut whole, mut more) =
+                join(if first.starts_with('#') { "" } else { first }, directives.escape);
             if !more && whole.is_empty() {
                 continue;
             }
@@ -146,7 +148,8 @@ impl Dockerfile {
             return Err("file with no instructions".into());
         }
         if !warnings.is_empty() {
-            warnings.push("[WARNING]: Empty continuation lines will become errors in a future release.".into());
+            warnings
+                .push("[WARNING]: Empty continuation lines will become errors in a future release.".into());
         }
         Ok(Self { escape: directives.escape, lines, warnings })
     }
@@ -175,12 +178,7 @@ fn join(line: &str, escape: char) -> (String, bool) {
 }
 
 /// Takes the here-documents that a line announces; where the next line is.
-fn heredocs(
-    line: &mut Line,
-    whole: &str,
-    raw: &[&str],
-    mut at: usize,
-) -> std::result::Result<usize, String> {
+fn heredocs(line: &mut Line, whole: &str, raw: &[&str], mut at: usize) -> std::result::Result<usize, String> {
     let holder = line.inner.as_deref().unwrap_or(line);
     let can = matches!(holder.keyword.as_str(), "RUN" | "COPY" | "ADD") && !holder.parts.json;
     if !can || !whole.contains("<<") {

@@ -79,10 +79,7 @@ fn pairs(keyword: &str, rest: &str, escape: char) -> Result<Vec<String>, String>
     let mut out = Vec::new();
     for word in &words {
         let (name, value) = word.split_once('=').ok_or_else(|| {
-            format!(
-                "Syntax error - can't find = in {}. Must be of the form: name=value",
-                super::quote(word)
-            )
+            format!("Syntax error - can't find = in {}. Must be of the form: name=value", super::quote(word))
         })?;
         out.extend([name.to_owned(), value.to_owned()]);
     }

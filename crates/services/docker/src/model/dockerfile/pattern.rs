@@ -19,7 +19,10 @@ fn regex(pattern: &str, greedy: bool, anchored: bool) -> Result<Regex, String> {
                     out.push(next);
                 }
                 next => {
-                    return Err(bad(format!("invalid escape '\\{}'", next.map(String::from).unwrap_or_default())));
+                    return Err(bad(format!(
+                        "invalid escape '\\{}'",
+                        next.map(String::from).unwrap_or_default()
+                    )));
                 }
             },
             c => out.push_str(&regex::escape(&c.to_string())),
@@ -34,7 +37,8 @@ pub(super) fn trim(value: &str, word: &str, end: bool) -> Result<String, String>
     let (greedy, word) = word.strip_prefix(sign).map_or((false, word), |rest| (true, rest));
     let turn = |text: &str| text.chars().rev().collect::<String>();
     // The shortest match at the end is the shortest at the front of all turned round.
-    let (value, word) = if end { (turn(value), turn_pattern(word)) } else { (value.to_owned(), word.to_owned()) };
+    let (value, word) =
+        if end { (turn(value), turn_pattern(word)) } else { (value.to_owned(), word.to_owned()) };
     let rest = match regex(&word, greedy, true)?.find(&value) {
         Some(found) => value[found.end()..].to_owned(),
         None => value,

@@ -71,14 +71,7 @@ pub(crate) fn expand(text: &str, escape: char, vars: Vars<'_>) -> Result<String>
 impl<'a> Lex<'a> {
     /// Reads with an escape character and variables.
     pub fn new(escape: char, vars: Vars<'a>) -> Self {
-        Self {
-            escape,
-            vars,
-            raw_quotes: false,
-            raw_escapes: false,
-            no_quotes: false,
-            keep_unset: false,
-        }
+        Self { escape, vars, raw_quotes: false, raw_escapes: false, no_quotes: false, keep_unset: false }
     }
 
     /// `text` as one word.
@@ -273,7 +266,8 @@ impl<'a> Lex<'a> {
             '-' => Ok(set.unwrap_or(word)),
             '+' => Ok(set.map(|_| word).unwrap_or_default()),
             '?' => set.ok_or_else(|| {
-                let why = if value.is_none() { "is not allowed to be unset" } else { "is not allowed to be empty" };
+                let why =
+                    if value.is_none() { "is not allowed to be unset" } else { "is not allowed to be empty" };
                 format!("{name}: {}", if word.is_empty() { why } else { word.as_str() })
             }),
             side => pattern::trim(&value.unwrap_or_default(), &word, side == '%'),
