@@ -82,6 +82,23 @@ impl<R: Read> Read for Tee<R> {
     }
 }
 
+/// How much of an archive may be missing at its end: padding, and the two blocks that end it.
+const ENDING: u64 = 511 + 1024;
+
+/// Counts what it reads.
+struct Counted<R> {
+    from: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
 /// Reads an archive, compressed or not, into a tree. Its bytes are written to `spool`, and go with the tree.
 ///
 /// # Errors
@@ -92,7 +109,10 @@ pub(super) fn read(from: impl Read + Send, spool: &Path) -> Result<Tree> {
     // It is read by its descriptor; nobody needs its name.
     std::fs::remove_file(spool).map_err(|e| Error::wrap("writing the context", e))?;
     let keep = Arc::new(file.try_clone().map_err(|e| Error::wrap("writing the context", e))?);
-    let tee = Tee { from: plain(from).map_err(bad)?, to: BufWriter::with_capacity(256 << 10, file) };
+    // The client leaves the ending out where it has put a Dockerfile in: the reference doesn't mind.
+    let plain = Counted { from: plain(from).map_err(bad)?, count: 0 };
+    let tee =
+        Tee { from: plain.chain(io::repeat(0).take(ENDING)), to: BufWriter::with_capacity(256 << 10, file) };
     let mut tar = tar::Archive::new(tee);
     let mut tree = Tree::default();
     let mut piece = vec![0; 256 << 10];
@@ -104,7 +124,16 @@ pub(super) fn read(from: impl Read + Send, spool: &Path) -> Result<Tree> {
     // Whoever sends it is to send all of it, padding too.
     io::copy(&mut tee.from, &mut io::sink()).map_err(bad)?;
     tee.to.flush().map_err(|e| Error::wrap("writing the context", e))?;
-    Ok(tree)
+    let arrived = tee.from.get_ref().0.count;
+    let whole = |node: &Node| match &node.kind {
+        Kind::File(Data::Piece { file, at, len }) if Arc::ptr_eq(file, &keep) => at + len <= arrived,
+        _ => true,
+    };
+    let all = tree.below(b"").all(|(_, node)| whole(node));
+    match all {
+        true => Ok(tree),
+        false => Err(bad(io::ErrorKind::UnexpectedEof.into())),
+    }
 }
 
 fn one<R: Read>(
@@ -303,6 +332,10 @@ mod tests {
         }
         assert!(!is_archive(&Data::Bytes(b"no archive at all"[..].into())));
         assert!(tree(&[b'x'; 2000]).is_err());
+        // Without its ending it is whole; without the last of a file it isn't.
+        let data = 512 * 3 + 3;
+        assert_eq!(text(&tree(&bytes[..data]).unwrap(), "d/b"), "two");
+        assert!(tree(&bytes[..data - 1]).is_err());
     }
 
     #[test]
