@@ -160,9 +160,9 @@ fn one<R: Read>(
     if kind.is_file() && path.ends_with(b"/") {
         kind = EntryType::Directory;
     }
-    let (mode, uid, gid) =
-        (header.mode().map_err(bad)?, header.uid().map_err(bad)?, header.gid().map_err(bad)?);
-    let mtime = header.mtime().map_err(bad)?;
+    // A field that is left empty is nought, as the reference reads it.
+    let (mode, mtime) = (header.mode().unwrap_or(0), header.mtime().unwrap_or(0));
+    let (uid, gid) = (header.uid().unwrap_or(0), header.gid().unwrap_or(0));
     let number = |n: io::Result<Option<u32>>| n.ok().flatten().unwrap_or(0);
     let device = (number(header.device_major()), number(header.device_minor()));
     let flag = match kind {

@@ -272,7 +272,6 @@ mod tests {
         let names: Vec<_> = tree.below(b"a").map(|(p, _)| String::from_utf8_lossy(p).into_owned()).collect();
         assert_eq!(names, ["a/b", "a/b/c"]);
         let mut text = String::new();
-        file("hello").kind.clone();
         Data::Bytes(b"hello"[..].into()).read().read_to_string(&mut text).unwrap();
         assert_eq!(text, "hello");
     }
