@@ -11,11 +11,13 @@ use crate::tarread::bad;
 
 /// Most pieces of one file.
 const PIECES: usize = 1 << 20;
+/// Where pieces of a file lie, and how long they are.
+pub(crate) type Pieces = Vec<(u64, u64)>;
 
 /// What has been read of a map.
 #[derive(Default)]
 pub(crate) struct Sparse {
-    pieces: Vec<(u64, u64)>,
+    pieces: Pieces,
     offset: Option<u64>,
     size: Option<u64>,
     version: (u64, u64),
@@ -43,7 +45,7 @@ impl Sparse {
             }
             b"map" => {
                 let numbers: Vec<u64> = value.split(|b| *b == b',').map(number).collect::<io::Result<_>>()?;
-                if numbers.len() % 2 != 0 {
+                if !numbers.len().is_multiple_of(2) {
                     return Err(bad("a sparse file's map is odd"));
                 }
                 for pair in numbers.chunks_exact(2) {
@@ -124,7 +126,7 @@ impl Sparse {
     }
 
     /// The file's size and its pieces, which are all of the `data` that is left; nothing of a plain file.
-    pub(crate) fn finish(self, data: u64) -> io::Result<Option<(u64, Vec<(u64, u64)>)>> {
+    pub(crate) fn finish(self, data: u64) -> io::Result<Option<(u64, Pieces)>> {
         let Some(size) = self.size else { return Ok(None) };
         let sum: u64 = self.pieces.iter().map(|(_, length)| length).sum();
         let end = self.pieces.last().map_or(0, |(at, length)| at + length);

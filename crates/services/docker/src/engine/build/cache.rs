@@ -55,7 +55,7 @@ impl Builder {
         }
         let step = Value::Object(step.clone());
         let local = self.local(&step).await?;
-        let hit = if self.sources.is_none() { local } else { self.from_sources(&step, local).await? };
+        let hit = if self.sources.is_none() { local } else { self.of_sources(&step, local).await? };
         let Some(image) = hit else {
             self.cached = false;
             return Ok(false);
@@ -86,7 +86,7 @@ impl Builder {
     }
 
     /// The same among images that `--cache-from` names.
-    async fn from_sources(&mut self, step: &Value, local: Option<Image>) -> Result<Option<Image>> {
+    async fn of_sources(&mut self, step: &Value, local: Option<Image>) -> Result<Option<Image>> {
         let sources = self.sources.clone().unwrap_or_default();
         if let Some(local) = local {
             for source in &sources {
