@@ -76,6 +76,20 @@ pub fn known() -> Vec<Capability> {
     ALL.into_iter().take(last + 1).collect()
 }
 
+/// What this process could ever give (`CapBnd` of proc(5)): a host that is itself confined has not all.
+pub fn available() -> u64 {
+    static MASK: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        bounding(&status).unwrap_or(u64::MAX)
+    });
+    *MASK
+}
+
+fn bounding(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +103,7 @@ mod tests {
         assert!(ALL.iter().all(|c| from_name(&format!("CAP_{c}")) == Some(*c)));
         assert_eq!(mask(&HashSet::from([Capability::Chown, Capability::NetRaw])), 1 | 1 << 13);
         assert!(known().len() >= 38);
+        assert_eq!(bounding("CapEff:\t1\nCapBnd:\t000001fffeffffff\n"), Some(0x1ff_feff_ffff));
+        assert_ne!(available(), 0);
     }
 }

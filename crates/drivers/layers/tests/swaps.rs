@@ -45,6 +45,9 @@ fn tar_of(name: &str) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_size(1);
     header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     builder.append_data(&mut header, name, &b"x"[..]).unwrap();
     builder.into_inner().unwrap()
 }

@@ -27,8 +27,14 @@ fn text(path: &Path) -> Result<String> {
 
 /// What to run, without a filter.
 pub fn program(process: &Process) -> Result<Program> {
-    let mask = |set: Option<&std::collections::HashSet<Capability>>| set.map_or(0, caps::mask);
+    // As the reference: what the host hasn't, a privileged container has not either.
+    let mask =
+        |set: Option<&std::collections::HashSet<Capability>>| set.map_or(0, caps::mask) & caps::available();
     let given = process.capabilities().as_ref();
+    let missing = given.and_then(|c| c.bounding().as_ref()).map_or(0, caps::mask) & !caps::available();
+    if missing != 0 {
+        tracing::warn!(mask = format!("{missing:#x}"), "this host doesn't have the capabilities; discarded");
+    }
     let permitted = mask(given.and_then(|c| c.permitted().as_ref()));
     let user = process.user();
     let size = process.console_size();
