@@ -13,7 +13,7 @@ use std::{
 use pileus_layers::{Layers, Limits, Seen};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-const TURNS: usize = 3000;
+const TURNS: usize = 200;
 
 /// A process whose root is a directory, ended with this.
 struct Jailed(Child);
