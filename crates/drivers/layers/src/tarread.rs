@@ -44,6 +44,14 @@ pub(crate) struct Tar<R> {
     padding: u64,
 }
 
+/// What Go's archive/tar says of a header that is none.
+const BROKEN: &str = "archive/tar: invalid tar header";
+
+/// A field of a header; an error of it never shows the bytes that it was read of.
+fn sound<T>(field: io::Result<T>) -> io::Result<T> {
+    field.map_err(|_| bad(BROKEN))
+}
+
 pub(crate) fn bad(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -74,11 +82,11 @@ impl<R: Read> Tar<R> {
             }
             let header = Header::from_byte_slice(&block);
             let sum: u32 = block[..148].iter().chain(&block[156..]).map(|b| u32::from(*b)).sum::<u32>() + 256;
-            if header.cksum()? != sum {
-                return Err(bad("archive/tar: invalid tar header"));
+            if header.cksum().ok() != Some(sum) {
+                return Err(bad(BROKEN));
             }
             let kind = header.entry_type();
-            let size = header.entry_size()?;
+            let size = sound(header.entry_size())?;
             self.expect(size)?;
             match kind {
                 EntryType::GNULongName => path = Some(until_nul(self.extension()?)),
@@ -104,10 +112,10 @@ impl<R: Read> Tar<R> {
             link: link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned()),
             kind,
             size: self.left,
-            mode: header.mode()? & 0o7777,
+            mode: sound(header.mode())? & 0o7777,
             uid: 0,
             gid: 0,
-            mtime: (header.mtime()?.cast_signed(), 0),
+            mtime: (sound(header.mtime())?.cast_signed(), 0),
             device: (0, 0),
             xattrs: Vec::new(),
             sparse: None,
@@ -115,8 +123,10 @@ impl<R: Read> Tar<R> {
         let mut map = Sparse::default();
         let (mut uid, mut gid) = (None, None);
         if kind.is_character_special() || kind.is_block_special() {
-            entry.device =
-                (header.device_major()?.unwrap_or_default(), header.device_minor()?.unwrap_or_default());
+            entry.device = (
+                sound(header.device_major())?.unwrap_or_default(),
+                sound(header.device_minor())?.unwrap_or_default(),
+            );
         }
         for (key, value) in pax {
             let number = || {
@@ -144,8 +154,8 @@ impl<R: Read> Tar<R> {
                 }
             }
         }
-        entry.uid = narrow(uid.map_or_else(|| header.uid(), Ok)?)?;
-        entry.gid = narrow(gid.map_or_else(|| header.gid(), Ok)?)?;
+        entry.uid = narrow(uid.map_or_else(|| sound(header.uid()), Ok)?)?;
+        entry.gid = narrow(gid.map_or_else(|| sound(header.gid()), Ok)?)?;
         if kind == EntryType::GNUSparse {
             let gnu = header.as_gnu().ok_or(bad("a sparse entry that is not GNU's"))?;
             map.gnu(gnu, &mut self.from)?;
