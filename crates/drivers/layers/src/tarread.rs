@@ -1,7 +1,10 @@
 //! Reads a tar, entry by entry: ustar, GNU's long names and numbers, PAX records (of any bytes), and sparse
 //! files ([`crate::sparse`]).
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    ops::Range,
+};
 
 use tar::{EntryType, Header};
 
@@ -47,9 +50,13 @@ pub(crate) struct Tar<R> {
 /// What Go's archive/tar says of a header that is none.
 const BROKEN: &str = "archive/tar: invalid tar header";
 
-/// A field of a header; an error of it never shows the bytes that it was read of.
-fn sound<T>(field: io::Result<T>) -> io::Result<T> {
-    field.map_err(|_| bad(BROKEN))
+/// A number of a header, which is nought where the field is empty, as archive/tar reads it. An error never shows
+/// the bytes that it was read of.
+fn field<T: Default>(header: &Header, bytes: Range<usize>, read: io::Result<T>) -> io::Result<T> {
+    if header.as_bytes()[bytes].iter().all(|b| matches!(b, 0 | b' ')) {
+        return Ok(T::default());
+    }
+    read.map_err(|_| bad(BROKEN))
 }
 
 pub(crate) fn bad(what: &str) -> io::Error {
@@ -86,7 +93,7 @@ impl<R: Read> Tar<R> {
                 return Err(bad(BROKEN));
             }
             let kind = header.entry_type();
-            let size = sound(header.entry_size())?;
+            let size = field(header, 124..136, header.entry_size())?;
             self.expect(size)?;
             match kind {
                 EntryType::GNULongName => path = Some(until_nul(self.extension()?)),
@@ -112,10 +119,10 @@ impl<R: Read> Tar<R> {
             link: link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned()),
             kind,
             size: self.left,
-            mode: sound(header.mode())? & 0o7777,
+            mode: field(header, 100..108, header.mode())? & 0o7777,
             uid: 0,
             gid: 0,
-            mtime: (sound(header.mtime())?.cast_signed(), 0),
+            mtime: (field(header, 136..148, header.mtime())?.cast_signed(), 0),
             device: (0, 0),
             xattrs: Vec::new(),
             sparse: None,
@@ -124,8 +131,8 @@ impl<R: Read> Tar<R> {
         let (mut uid, mut gid) = (None, None);
         if kind.is_character_special() || kind.is_block_special() {
             entry.device = (
-                sound(header.device_major())?.unwrap_or_default(),
-                sound(header.device_minor())?.unwrap_or_default(),
+                field(header, 329..337, header.device_major())?.unwrap_or_default(),
+                field(header, 337..345, header.device_minor())?.unwrap_or_default(),
             );
         }
         for (key, value) in pax {
@@ -154,8 +161,8 @@ impl<R: Read> Tar<R> {
                 }
             }
         }
-        entry.uid = narrow(uid.map_or_else(|| sound(header.uid()), Ok)?)?;
-        entry.gid = narrow(gid.map_or_else(|| sound(header.gid()), Ok)?)?;
+        entry.uid = narrow(uid.map_or_else(|| field(header, 108..116, header.uid()), Ok)?)?;
+        entry.gid = narrow(gid.map_or_else(|| field(header, 116..124, header.gid()), Ok)?)?;
         if kind == EntryType::GNUSparse {
             let gnu = header.as_gnu().ok_or(bad("a sparse entry that is not GNU's"))?;
             map.gnu(gnu, &mut self.from)?;

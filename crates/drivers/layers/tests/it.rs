@@ -108,7 +108,7 @@ fn a_layer_is_unpacked_with_all_that_it_says() {
     assert_eq!(fs::metadata(diff.join("a")).unwrap().mtime(), 1000);
     assert_eq!(fs::read_link(diff.join("s")).unwrap(), PathBuf::from("/etc/passwd"));
     assert_eq!(layer.size_bytes, 6);
-    assert_eq!(f.layers.list().unwrap(), [layer.id.clone()]);
+    assert_eq!(f.layers.list().unwrap(), std::slice::from_ref(&layer.id));
     f.layers.remove(&layer.id).unwrap();
     f.layers.remove(&layer.id).unwrap();
     assert!(f.layers.list().unwrap().is_empty());

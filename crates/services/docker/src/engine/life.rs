@@ -130,22 +130,24 @@ impl Docker {
     ) -> Result<bool> {
         let c = self.container(name).await?.value;
         let id = c.id.clone();
-        if c.state.status == Status::Restarting && self.stop_restarting(&id).await? {
-            return Ok(true);
-        }
-        let c = self.container(&id).await?.value;
-        if !c.runs() {
-            return Ok(false);
-        }
         let asked = if signal.is_empty() { c.config["StopSignal"].as_str().unwrap_or("") } else { signal };
         let number = if asked.is_empty() { signals::TERM } else { signals::number(asked)? };
         let seconds = seconds.or(c.config["StopTimeout"].as_i64()).unwrap_or(10);
         let before = self.phases(&id).borrow().ends;
         let lock = self.lock(&id);
-        {
+        let c = {
+            // What it does is looked at while nobody starts it and its end isn't being written.
             let _held = lock.lock().await;
-            self.change(&id, |c| c.state.stopped_by_hand = true).await?;
-        }
+            let c = self.container(&id).await?.value;
+            if c.state.status == Status::Restarting {
+                self.stop_restarting(&c).await?;
+                return Ok(true);
+            }
+            if !c.runs() {
+                return Ok(false);
+            }
+            self.change(&id, |c| c.state.stopped_by_hand = true).await?.value
+        };
         if c.state.status == Status::Paused {
             self.host.pause_container(&id, false).await?;
         }
@@ -173,24 +175,19 @@ impl Docker {
         Ok(true)
     }
 
-    /// Has one not be started again that waits for that; whether it still waited.
-    async fn stop_restarting(&self, id: &str) -> Result<bool> {
-        let lock = self.lock(id);
-        let _held = lock.lock().await;
-        let Some(c) = self.find_container(id).await?.filter(|c| c.state.status == Status::Restarting) else {
-            return Ok(false);
-        };
+    /// Has one not be started again that waits for that; its lock is held.
+    async fn stop_restarting(&self, c: &Container) -> Result<()> {
         let change = |c: &mut Container| {
             c.state.stopped_by_hand = true;
             c.state.status = Status::Exited;
         };
-        self.change(id, change).await?;
-        self.container_event(&c, "stop", &[]);
-        self.tell(id, |p| {
+        self.change(&c.id, change).await?;
+        self.container_event(c, "stop", &[]);
+        self.tell(&c.id, |p| {
             p.ends += 1;
             p.code = c.state.exit_code;
         });
-        Ok(true)
+        Ok(())
     }
 
     /// Stops it where it runs, and starts it.
