@@ -79,12 +79,12 @@ impl Root {
                 Err(Errno::NOENT) => {
                     let name = split(upto).1;
                     fs::mkdirat(&here, name, Mode::from_raw_mode(0o755)).map_err(|e| refused(path, e))?;
-                    made(&here, name, upto)?;
                     let new = self.dir(upto).map_err(|e| refused(path, e))?;
                     // The daemon's umask took away what others need. By its descriptor: the name may be
                     // another's by now.
                     let by_fd = format!("/proc/self/fd/{}", new.as_raw_fd());
                     fs::chmod(by_fd, Mode::from_raw_mode(0o755)).map_err(|e| refused(path, e))?;
+                    made(&here, name, upto)?;
                     new
                 }
                 other => other.map_err(|e| refused(path, e))?,
