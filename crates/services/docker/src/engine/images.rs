@@ -73,10 +73,32 @@ impl Docker {
     }
 
     /// Keeps an image: new, or added to the one of its id. Its tags are taken from the images that have them.
+    /// Layers that came as blobs are known by them in what is made of their images too: a registry's own bytes can't be
+    /// written anew.
     pub(crate) async fn save_image(&self, image: Image) -> Result<()> {
         self.store
             .write(move |tx| {
                 let all = pileus_base::Scope::All;
+                let mut image = image.clone();
+                for (at, layer) in image.layers.clone().iter().enumerate() {
+                    if image.blobs.contains_key(&at) {
+                        continue;
+                    }
+                    let parent = tx.find::<Image>(&all, &image.parent)?.map(|p| p.value);
+                    let of = |i: &Image| {
+                        (i.layers.get(at) == Some(layer)).then(|| i.blobs.get(&at).cloned()).flatten()
+                    };
+                    let known = match parent.as_ref().and_then(of) {
+                        None => tx
+                            .list::<Image>(&all, &Query::by("layer", layer))?
+                            .iter()
+                            .find_map(|i| of(&i.value)),
+                        known => known,
+                    };
+                    if let Some(blob) = known {
+                        image.blobs.insert(at, blob);
+                    }
+                }
                 for tag in &image.tags {
                     for mut other in tx.list::<Image>(&all, &Query::by("tag", tag))? {
                         if other.id != image.id {

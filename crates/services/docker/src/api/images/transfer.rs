@@ -47,6 +47,7 @@ pub(super) async fn save(call: Call) -> Result<Reply> {
     tokio::spawn(async move {
         let out = TarOut(sender.clone());
         if let Err(e) = docker.save_archive(images, &out).await {
+            tracing::warn!("failed to save images: {}", e.chain());
             // The client sees the stream break off; it may be gone already.
             let _ = sender.send(Err(std::io::Error::other(e))).await;
         }
