@@ -154,6 +154,9 @@ impl Containers for Agent {
     fn remove_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         self.containers.remove(id)
     }
+    fn leave_containers(&self) -> BoxFuture<'_, Result<()>> {
+        self.containers.leave()
+    }
 }
 
 #[cfg(test)]

@@ -195,4 +195,6 @@ pub trait Containers: Send + Sync + 'static {
     fn container_stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerStats>>;
     /// Ends it at once and takes away everything of it, its writable layer too.
     fn remove_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Takes away what stands on the host for all containers together; called once none is left.
+    fn leave_containers(&self) -> BoxFuture<'_, Result<()>>;
 }

@@ -140,4 +140,6 @@ pub trait Containers: Send + Sync + 'static {
     fn pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>>;
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<cgroups::Stats>>;
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Removes the control groups that all containers' are in, once these are gone.
+    fn leave(&self) -> BoxFuture<'_, Result<()>>;
 }

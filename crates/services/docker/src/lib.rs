@@ -149,6 +149,7 @@ impl Docker {
         if !purge {
             return Ok(());
         }
+        self.host.leave_containers().await?;
         for sandbox in self.host.sandboxes().await? {
             self.host.remove_sandbox(&sandbox).await?;
         }

@@ -379,4 +379,8 @@ impl Containers for Linux {
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.removed(id))
     }
+    fn leave(&self) -> BoxFuture<'_, Result<()>> {
+        let all = Group::open(&self.instance, "");
+        Box::pin(blocking(move || all.remove()))
+    }
 }
