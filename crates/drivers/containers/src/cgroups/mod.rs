@@ -174,6 +174,22 @@ impl Group {
         Ok(())
     }
 
+    /// Removes it where nothing is in it any more; what guests still have there goes with the last of them.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn leave(&self) -> Result<()> {
+        for dir in self.dirs() {
+            match fs::remove_dir(&dir) {
+                Err(e) if !matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBUSY | libc::ENOTEMPTY)) => {
+                    return Err(Error::wrap(format!("failed to remove {}", dir.display()), e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn dirs(&self) -> Vec<PathBuf> {
         match &self.kind {
             Kind::V1(dirs) => dirs.all(),

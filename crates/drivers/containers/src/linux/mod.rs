@@ -381,6 +381,6 @@ impl Containers for Linux {
     }
     fn leave(&self) -> BoxFuture<'_, Result<()>> {
         let all = Group::open(&self.instance, "");
-        Box::pin(blocking(move || all.remove()))
+        Box::pin(blocking(move || all.leave()))
     }
 }
