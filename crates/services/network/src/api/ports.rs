@@ -16,6 +16,7 @@ use crate::{
         ports::{AddressPair, ExtraOption, Port},
     },
     store::{
+        addresses,
         ports::{self, FixedIpRequest, PortCreate},
         security_groups,
     },
@@ -325,8 +326,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
                 p.mac = mac;
             }
             if let Some(asked) = &c.fixed_ips {
-                p.fixed_ips =
-                    if asked.is_empty() { vec![] } else { ports::addresses(tx, &network, p, asked)? };
+                p.fixed_ips = if asked.is_empty() { vec![] } else { addresses::of(tx, &network, p, asked)? };
             }
             p.name = c.name.unwrap_or_else(|| p.name.clone());
             p.standard.description = c.description.unwrap_or_else(|| p.standard.description.clone());

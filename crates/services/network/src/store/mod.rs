@@ -1,5 +1,6 @@
 //! Queries and changes with a name, inside the caller's transaction.
 
+pub(crate) mod addresses;
 pub mod networks;
 pub mod ports;
 pub mod quotas;

@@ -1,31 +1,19 @@
-//! Ports, and how they get their addresses. An address is a unique key: two ports can't have it.
+//! Ports. An address is a unique key: two ports can't have it.
 
 use std::net::IpAddr;
 
 use pileus_base::{
     Ctx, Error, Result, Scope,
-    ids::{NetworkId, PortId, ProjectId, SecurityGroupId, SubnetId},
+    ids::{NetworkId, PortId, ProjectId, SecurityGroupId},
 };
 use pileus_store::{Query, Read, Resource, Stored, Tx, taken};
 
+pub use super::addresses::FixedIpRequest;
 pub use crate::model::ports::{AddressPair, ExtraOption, FixedIp, Port};
 use crate::{
-    model::{
-        Standard,
-        networks::Network,
-        subnets::{Subnet, address, eui64, number, usable},
-    },
-    store::{networks, owns, pick, project_for, quotas, security_groups},
+    model::{Standard, networks::Network, subnets::Subnet},
+    store::{addresses, networks, owns, pick, project_for, quotas, security_groups},
 };
-
-/// An address asked for: on this subnet, or exactly this one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FixedIpRequest {
-    /// The subnet.
-    pub subnet_id: Option<SubnetId>,
-    /// The address.
-    pub ip: Option<IpAddr>,
-}
 
 /// A port asked for.
 #[derive(Debug, Clone)]
@@ -215,7 +203,8 @@ pub fn create(tx: &mut Tx<'_>, ctx: &Ctx, asked: PortCreate) -> Result<Port> {
     if asked.mac.is_some() && tx.holder("mac", format!("{}/{}", network.id, port.mac))?.is_some() {
         return Err(mac_in_use(&port));
     }
-    port.fixed_ips = if asked.no_ips { vec![] } else { addresses(tx, &network, &port, &asked.fixed_ips)? };
+    port.fixed_ips =
+        if asked.no_ips { vec![] } else { addresses::of(tx, &network, &port, &asked.fixed_ips)? };
     insert(tx, &mut port, asked.mac.is_none())?;
     Ok(port)
 }
@@ -249,140 +238,6 @@ fn address_in_use(network: NetworkId, ip: &str) -> Error {
         .code("IpAddressAlreadyAllocated")
 }
 
-/// The addresses asked for; where none is, one of each family that the network has.
-pub fn addresses(
-    tx: &mut Tx<'_>,
-    network: &Network,
-    port: &Port,
-    asked: &[FixedIpRequest],
-) -> Result<Vec<FixedIp>> {
-    let subnets = network.subnets(tx)?;
-    let mut out: Vec<FixedIp> = Vec::new();
-    for request in asked {
-        let subnet = match (request.subnet_id, request.ip) {
-            (Some(id), _) => {
-                let missing =
-                    || Error::not_found(format!("Subnet {id} could not be found.")).code("SubnetNotFound");
-                subnets.iter().find(|s| s.id == id).ok_or_else(missing)?
-            }
-            (None, Some(ip)) => subnets.iter().find(|s| s.cidr.contains(&ip)).ok_or_else(|| {
-                Error::bad_request(format!(
-                    "IP address {ip} is not a valid IP for any of the subnets on the specified network."
-                ))
-                .code("InvalidIpForNetwork")
-            })?,
-            (None, None) => {
-                return Err(Error::bad_request(
-                    "Invalid input for fixed_ips. Reason: an ip_address or subnet_id is required.",
-                )
-                .code("HTTPBadRequest"));
-            }
-        };
-        let ip = match request.ip {
-            Some(ip) => exact(tx, subnet, ip, port)?,
-            None if subnet.self_addressed() => own_address(subnet, port)?,
-            None => next(tx, subnet, &out)?,
-        };
-        out.push(FixedIp { subnet_id: subnet.id, ip });
-    }
-    let family =
-        |v4: bool| subnets.iter().filter(move |s| s.cidr.addr().is_ipv4() == v4 && !s.self_addressed());
-    if asked.is_empty() {
-        for v4 in [true, false] {
-            let (mut found, mut any) = (None, false);
-            for subnet in family(v4) {
-                any = true;
-                match next(tx, subnet, &out) {
-                    Ok(ip) => {
-                        found = Some(FixedIp { subnet_id: subnet.id, ip });
-                        break;
-                    }
-                    Err(e) if e.code_word() == Some("IpAddressGenerationFailure") => {}
-                    Err(e) => return Err(e),
-                }
-            }
-            if any && found.is_none() {
-                return Err(none_left(network.id));
-            }
-            out.extend(found);
-        }
-    }
-    // Guests make these themselves, whatever else they are given.
-    for subnet in subnets.iter().filter(|s| s.self_addressed()) {
-        if out.iter().all(|f| f.subnet_id != subnet.id) && !port.device_owner.starts_with("network:router") {
-            out.push(FixedIp { subnet_id: subnet.id, ip: own_address(subnet, port)? });
-        }
-    }
-    Ok(out)
-}
-
-fn none_left(network: NetworkId) -> Error {
-    Error::conflict(format!("No more IP addresses available on network {network}."))
-        .code("IpAddressGenerationFailure")
-}
-
-fn own_address(subnet: &Subnet, port: &Port) -> Result<IpAddr> {
-    let bad = || {
-        Error::bad_request(format!("The MAC {} makes no address of {}.", port.mac, subnet.cidr))
-            .code("InvalidInput")
-    };
-    eui64(&subnet.cidr, &port.mac).ok_or_else(bad)
-}
-
-fn exact(tx: &mut Tx<'_>, subnet: &Subnet, ip: IpAddr, port: &Port) -> Result<IpAddr> {
-    let (first, last) = usable(&subnet.cidr);
-    if !subnet.cidr.contains(&ip) || !(first..=last).contains(&number(ip)) {
-        return Err(Error::bad_request(format!(
-            "IP address {ip} is not a valid IP for the specified subnet."
-        ))
-        .code("InvalidIpForSubnet"));
-    }
-    if subnet.self_addressed() && own_address(subnet, port).ok() != Some(ip) {
-        return Err(Error::bad_request(format!(
-            "IPv6 address {ip} can not be directly assigned to a port on subnet {} as the subnet is configured for automatic addresses",
-            subnet.id
-        ))
-        .code("AllocationOnAutoAddressSubnet"));
-    }
-    match tx.holder("ip", format!("{}/{ip}", subnet.id))? {
-        Some((_, holder)) if holder != port.id.to_string() => {
-            Err(Error::conflict(format!("IP address {ip} already allocated in subnet {}", subnet.id))
-                .code("IpAddressAlreadyAllocated"))
-        }
-        _ => Ok(ip),
-    }
-}
-
-/// The next free address: the pools in turn from where the last one was, so that 10,000 ports cost each
-/// the same, and an address given back rests a while. `given` are the same port's already.
-fn next(tx: &mut Tx<'_>, subnet: &Subnet, given: &[FixedIp]) -> Result<IpAddr> {
-    let total: u128 = subnet.pools.iter().map(|p| number(p.end) - number(p.start) + 1).sum();
-    let hint = format!("network.next.{}", subnet.id);
-    let none = || none_left(subnet.network_id);
-    let span = i64::try_from(total).unwrap_or(i64::MAX);
-    let from = tx.counter(&hint, &"".into())?;
-    for n in 0..span.max(0) {
-        let at = (from + n).rem_euclid(span);
-        let mut left = u128::try_from(at).unwrap_or(0);
-        let mut found = None;
-        for pool in &subnet.pools {
-            let size = number(pool.end) - number(pool.start) + 1;
-            if left < size {
-                found = Some(address(number(pool.start) + left, pool.start));
-                break;
-            }
-            left -= size;
-        }
-        let ip = found.ok_or_else(none)?;
-        let own = given.iter().any(|f| f.subnet_id == subnet.id && f.ip == ip);
-        if !own && tx.holder("ip", format!("{}/{ip}", subnet.id))?.is_none() {
-            tx.add(&hint, &"".into(), (at + 1).rem_euclid(span) - from)?;
-            return Ok(ip);
-        }
-    }
-    Err(none())
-}
-
 /// The network's own port, from which it is served: made with its first subnet with DHCP.
 pub(crate) fn ensure_service_port(tx: &mut Tx<'_>, network: &Network, subnet: &Subnet) -> Result<()> {
     let query = Query::by("network_id", network.id).eq("device_owner", "network:dhcp");
@@ -391,8 +246,11 @@ pub(crate) fn ensure_service_port(tx: &mut Tx<'_>, network: &Network, subnet: &S
             if port.fixed_ips.iter().any(|f| f.subnet_id == subnet.id) {
                 return Ok(());
             }
-            let ip =
-                if subnet.self_addressed() { own_address(subnet, &port)? } else { next(tx, subnet, &[])? };
+            let ip = if subnet.self_addressed() {
+                addresses::own(subnet, &port)?
+            } else {
+                addresses::next(tx, subnet, &[])?
+            };
             port.fixed_ips.push(FixedIp { subnet_id: subnet.id, ip });
             port.standard.touch();
             tx.put(&port)
@@ -419,7 +277,7 @@ pub(crate) fn ensure_service_port(tx: &mut Tx<'_>, network: &Network, subnet: &S
     }
 }
 
-/// Changes a port of the caller's. New addresses are those of `addresses`.
+/// Changes a port of the caller's. New addresses are those of [`addresses::of`].
 ///
 /// # Errors
 /// 404 in Neutron's words; those of `change`; 409 for what is in use.
