@@ -1,6 +1,6 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest crash clients docker-py guest install
-.PHONY: help setup build demo test lint bench tempest crash guest install oci-validation
+.PHONY: help setup build demo test lint bench tempest crash guest install oci-validation ansible-targets
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ clients: build ## Docker's other clients (docker-py, aiodocker, testcontainers, 
 
 docker-py: build ## docker-py's own integration suite on the engine: DOCKER_PY=its checkout
 	@scripts/docker-py
+
+ansible-targets: ## ansible-core's own integration targets on our ansible: NAMES=… REFERENCE=1 JOBS=… BIN=…
+	@tests/ansible/targets $(if $(REFERENCE),--reference) $(NAMES)
 
 guest: build ## Build both test guests, boot them and check them (minutes)
 	@guest/test
