@@ -96,6 +96,16 @@ impl Bridges for Agent {
     fn remove_bridge<'a>(&'a self, network: &'a str, link: &'a str) -> BoxFuture<'a, Result<()>> {
         self.bridges.remove_bridge(network, link)
     }
+    fn ensure_parent<'a>(
+        &'a self,
+        network: &'a str,
+        parent: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<String>> {
+        self.bridges.ensure_parent(network, parent)
+    }
+    fn remove_parent<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.bridges.remove_parent(link)
+    }
     fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>> {
         self.bridges.routed()
     }

@@ -107,7 +107,7 @@ impl Agent {
         let layers = pileus_layers::Layers::open(dir, pileus_layers::Limits::default())?;
         let containers: Arc<dyn pileus_containers::Containers> = match options.simulate {
             Some(_) => Arc::new(pileus_containers::sim::Sim),
-            None => Arc::new(pileus_containers::linux::Linux::open(dir, &options.instance.to_string())?),
+            None => Arc::new(pileus_containers::linux::Linux::open(dir, &options.instance.cgroup())?),
         };
         let events = broadcast::channel(1024).0;
         let (mut heard, tell, asked) = (hypervisor.events(), events.clone(), hypervisor.clone());

@@ -143,6 +143,18 @@ pub trait Bridges: Send + Sync + 'static {
     fn ensure_bridge<'a>(&'a self, spec: &'a BridgeSpec) -> BoxFuture<'a, Result<()>>;
     /// Takes a bridge away.
     fn remove_bridge<'a>(&'a self, network: &'a str, link: &'a str) -> BoxFuture<'a, Result<()>>;
+    /// Makes the link that containers of a macvlan or ipvlan network hang from; its name. Without `parent` it is
+    /// one of its own that leads nowhere else, else the VLAN that `parent` (`eth0.10`) says.
+    ///
+    /// # Errors
+    /// 400 and 500 in the reference's words.
+    fn ensure_parent<'a>(
+        &'a self,
+        network: &'a str,
+        parent: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<String>>;
+    /// Takes such a link away.
+    fn remove_parent<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Ranges that the host routes already.
     fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>>;
     /// A network namespace for a container, with `lo` up; its path.

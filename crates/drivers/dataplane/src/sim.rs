@@ -78,6 +78,17 @@ impl Bridges for Sim {
     fn remove_bridge<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
+    fn ensure_parent<'a>(
+        &'a self,
+        network: &'a str,
+        parent: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<String>> {
+        let own = || format!("sim-{}", network.chars().take(9).collect::<String>());
+        Box::pin(async move { Ok(parent.map_or_else(own, str::to_owned)) })
+    }
+    fn remove_parent<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
     fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>> {
         Box::pin(async { Ok(Vec::new()) })
     }

@@ -155,7 +155,7 @@ impl Docker {
         }
         let all = |rd: &mut pileus_store::Read<'_>| rd.list::<Network>(&Scope::All, &Query::all());
         for network in self.store.read(all).await?.into_iter().filter(|n| !n.link.is_empty()) {
-            self.host.remove_bridge(&network.id, &network.link).await?;
+            self.remove_link(&network).await?;
         }
         Ok(())
     }

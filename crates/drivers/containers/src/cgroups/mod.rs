@@ -1,5 +1,5 @@
-//! Control groups: one group per container, `pileus-<instance>/<id>`, in whichever hierarchies the host
-//! has.
+//! Control groups: one group per container, `<the instance's>/<id>` or where its configuration says, in
+//! whichever hierarchies the host has.
 //!
 //! On cgroup v1 that is a directory under each mounted controller; on v2 it is one directory. A group is
 //! only its paths: the kernel keeps its state, so it can be opened anew at any time. The root of the
@@ -42,20 +42,20 @@ enum Kind {
 }
 
 impl Group {
-    /// Makes the group and sets its limits; one that exists already is taken as it is.
+    /// Makes the group `id` below the instance's, `parent`, and sets its limits; one that exists already is taken as it is.
     ///
     /// # Errors
     /// Where a directory can't be made or the kernel refuses a limit.
-    pub fn create(instance: &str, id: &str, resources: &LinuxResources) -> Result<Self> {
-        Self::create_in(Path::new(ROOT), instance, id, resources)
+    pub fn create(parent: &str, id: &str, resources: &LinuxResources) -> Result<Self> {
+        Self::create_in(Path::new(ROOT), parent, id, resources)
     }
 
     /// [`Group::create`] with the hierarchies under `root`.
     ///
     /// # Errors
     /// As there.
-    pub fn create_in(root: &Path, instance: &str, id: &str, resources: &LinuxResources) -> Result<Self> {
-        let group = Self::open_in(root, instance, id);
+    pub fn create_in(root: &Path, parent: &str, id: &str, resources: &LinuxResources) -> Result<Self> {
+        let group = Self::open_in(root, parent, id);
         match &group.kind {
             Kind::V1(dirs) => v1::ensure(dirs)?,
             Kind::V2(dir) => v2::ensure(root, dir)?,
@@ -65,13 +65,13 @@ impl Group {
     }
 
     /// The group of a container, whether or not it exists.
-    pub fn open(instance: &str, id: &str) -> Self {
-        Self::open_in(Path::new(ROOT), instance, id)
+    pub fn open(parent: &str, id: &str) -> Self {
+        Self::open_in(Path::new(ROOT), parent, id)
     }
 
     /// [`Group::open`] with the hierarchies under `root`.
-    pub fn open_in(root: &Path, instance: &str, id: &str) -> Self {
-        let relative = Path::new(&format!("pileus-{instance}")).join(id);
+    pub fn open_in(root: &Path, parent: &str, id: &str) -> Self {
+        let relative = Path::new(parent).join(id);
         let kind = if root.join("cgroup.controllers").exists() {
             Kind::V2(root.join(relative))
         } else {

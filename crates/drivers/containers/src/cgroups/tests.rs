@@ -36,7 +36,7 @@ fn v2_limits_are_written_as_the_kernel_reads_them() {
             "cpu":{"shares":1024,"quota":50000,"period":100000},"pids":{"limit":-1},
             "blockIO":{"weight":10,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":77}]}}"#,
     );
-    let group = Group::create_in(root.path(), "t", "c", &limits).unwrap();
+    let group = Group::create_in(root.path(), "pileus-t", "c", &limits).unwrap();
     let said = |file: &str| read(&dir.join(file));
     assert!(group.is_v2());
     assert_eq!(files.map(said), ["1000", "2000", "500", "39", "50000 100000", "max", "8:0 rbps=77"]);

@@ -33,11 +33,15 @@ use crate::{
     cgroups::{Group, Stats},
 };
 
+/// What is written of a control group that is elsewhere.
+const GROUP: &str = "cgroup.json";
+
 /// The driver.
 pub struct Linux {
     dir: PathBuf,
     layers: PathBuf,
-    instance: String,
+    /// The control group that those of containers are below.
+    parent: String,
     program: Arc<File>,
     /// Who is attached to what doesn't run yet.
     early: Mutex<HashMap<String, Vec<(OwnedFd, u8)>>>,
@@ -85,11 +89,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 impl Linux {
-    /// Opens it on a state directory; containers that run are found again by themselves.
+    /// Opens it on a state directory, with control groups below `parent`; containers that run are found again by themselves.
     ///
     /// # Errors
     /// Where the directory can't be made.
-    pub fn open(state_dir: &std::path::Path, instance: &str) -> Result<Self> {
+    pub fn open(state_dir: &std::path::Path, parent: &str) -> Result<Self> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| Error::wrap("no such directory", e))?;
         let (dir, layers) = (state_dir.join("containers"), state_dir.join("layers"));
         for dir in [&dir, &layers] {
@@ -97,15 +101,18 @@ impl Linux {
                 .map_err(|e| Error::wrap(format!("failed to make {}", dir.display()), e))?;
         }
         let (program, early) = (Arc::new(launch::program()?), Mutex::default());
-        Ok(Self { dir, layers, instance: instance.to_owned(), program, early })
+        Ok(Self { dir, layers, parent: parent.to_owned(), program, early })
     }
 
     fn dir(&self, id: &str) -> Result<PathBuf> {
         Ok(self.dir.join(name(id)?))
     }
 
+    /// Where a container's control group is: below ours, or where its configuration has put it.
     fn group(&self, id: &str) -> Group {
-        Group::open(&self.instance, id)
+        let elsewhere = self.dir(id).ok().and_then(|dir| fs::read(dir.join(GROUP)).ok());
+        let dirs = elsewhere.and_then(|text| serde_json::from_slice::<Vec<(String, PathBuf)>>(&text).ok());
+        dirs.map_or_else(|| Group::open(&self.parent, id), |dirs| Group::of_dirs(&dirs))
     }
 
     async fn ask(&self, id: &str, request: Request) -> Result<Option<(Reply, UnixStream)>> {
@@ -147,15 +154,16 @@ impl Linux {
         self.ensure(&spec.id).await?;
         let early = self.early.lock().remove(&spec.id).unwrap_or_default();
         let dir = self.dir(&spec.id)?;
-        let (spec, layers, instance) = (spec.clone(), self.layers.clone(), self.instance.clone());
+        let (spec, layers, parent) = (spec.clone(), self.layers.clone(), self.parent.clone());
+        let former = self.group(&spec.id);
         let program = self.program.clone();
         blocking(move || {
             let profile = spec.oci.process().as_ref().and_then(|p| p.apparmor_profile().clone());
             apparmor::ensure(profile.as_deref().unwrap_or_default())?;
             let resources = spec.oci.linux().as_ref().and_then(|l| l.resources().clone()).unwrap_or_default();
             // One left from before counts what was: kills for want of memory, and its peak.
-            Group::open(&instance, &spec.id).remove()?;
-            let group = Group::create(&instance, &spec.id, &resources)?;
+            former.remove()?;
+            let group = make_group(&spec, &parent, &dir, &resources)?;
             let run = || {
                 let failed = |e| Error::wrap("failed to clear the exit codes of execs", e);
                 match fs::remove_dir_all(dir.join("exec")) {
@@ -219,6 +227,35 @@ impl Linux {
             let _ = stream.read(&mut [0]).await;
         }
         self.ended(id)
+    }
+}
+
+/// A container's control group with its limits; where it isn't below ours is written down in `dir`.
+fn make_group(
+    spec: &ContainerSpec,
+    parent: &str,
+    dir: &std::path::Path,
+    resources: &LinuxResources,
+) -> Result<Group> {
+    let note = dir.join(GROUP);
+    let failed = |e| Error::wrap(format!("failed to write {}", note.display()), e);
+    match spec.oci.linux().as_ref().and_then(|l| l.cgroups_path().as_deref()) {
+        None => {
+            match fs::remove_file(&note) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+                _ => {}
+            }
+            Group::create(parent, &spec.id, resources)
+        }
+        Some(path) => {
+            let group = Group::at(Some(path), &spec.id)?;
+            let text = serde_json::to_vec(&group.named_dirs()).map_err(|e| failed(e.into()))?;
+            fs::write(&note, text).map_err(failed)?;
+            group.remove()?;
+            group.make()?;
+            group.apply(resources)?;
+            Ok(group)
+        }
     }
 }
 
@@ -380,7 +417,7 @@ impl Containers for Linux {
         Box::pin(self.removed(id))
     }
     fn leave(&self) -> BoxFuture<'_, Result<()>> {
-        let all = Group::open(&self.instance, "");
+        let all = Group::open(&self.parent, "");
         Box::pin(blocking(move || all.leave()))
     }
 }

@@ -30,7 +30,7 @@ fn open(state: &Path) -> Linux {
         symlink("busybox", layer.join("bin").join(name)).unwrap();
     }
     fs::write(layer.join("bin/plain"), "no program").unwrap();
-    Linux::open(state, "it").unwrap()
+    Linux::open(state, "pileus-it").unwrap()
 }
 
 fn spec(state: &Path, id: &str, args: &[&str], tty: bool) -> ContainerSpec {
@@ -114,7 +114,7 @@ async fn what_runs_can_be_entered_and_outlives_the_driver() {
     assert_eq!(error.code_word(), Some("exit-127"));
     host.pause(id, true).await.unwrap();
     drop(host);
-    let host = Linux::open(state.path(), "it").unwrap();
+    let host = Linux::open(state.path(), "pileus-it").unwrap();
     assert_eq!(host.state(id).await.unwrap(), ContainerState::Running { pid, paused: true });
     host.pause(id, false).await.unwrap();
     assert_eq!(host.pids(id).await.unwrap(), [pid]);

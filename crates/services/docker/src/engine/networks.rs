@@ -5,11 +5,13 @@
 
 mod attach;
 mod bridge;
+mod configuration;
 mod explain;
 mod files;
 pub(crate) mod links;
 mod modes;
 mod names;
+mod parent;
 mod ports;
 mod tenant;
 mod wanted;
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub(crate) use attach::told;
 pub(crate) use bridge::{link, spec};
+pub(crate) use configuration::{check_configuration, first, from};
 pub(crate) use modes::check;
 pub(crate) use tenant::options;
 pub(crate) use wanted::place;
@@ -93,6 +96,10 @@ impl Docker {
             }
             if let Some(spec) = bridge::spec(&network) {
                 self.host.ensure_bridge(&spec).await?;
+            } else if !network.link.is_empty()
+                && let Err(e) = self.ensure_parent(&network).await
+            {
+                tracing::warn!(network = %network.name, "failed to make its link: {}", e.chain());
             }
         }
         Ok(())
@@ -102,6 +109,8 @@ impl Docker {
     pub(crate) fn blank(&self, name: &str, driver: &str) -> Network {
         let id = new_id();
         Network {
+            config_only: false,
+            config_from: String::new(),
             link: if driver == "bridge" { link(&id) } else { String::new() },
             id,
             name: name.to_owned(),
@@ -227,6 +236,7 @@ impl Docker {
         self.publish(container).await?;
         self.write_files(container).await?;
         self.joined(container).await?;
+        self.tell_linking(container).await;
         Ok(Some(path))
     }
 

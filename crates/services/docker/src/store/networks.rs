@@ -38,7 +38,7 @@ pub struct Network {
     pub project: ProjectId,
     /// Nanoseconds since the epoch.
     pub created_ns: i64,
-    /// `bridge`, `host`, `null`, `macvlan`, `ipvlan`, `pileus`.
+    /// `bridge`, `host`, `null` (what is only a configuration too), `macvlan`, `ipvlan`, `pileus`.
     pub driver: String,
     /// Whether it has IPv4.
     #[serde(default = "yes")]
@@ -60,7 +60,13 @@ pub struct Network {
     pub ipam_options: Option<BTreeMap<String, String>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// The link on the host, of a bridge.
+    /// Whether it is only a configuration, which others are made from.
+    #[serde(default)]
+    pub config_only: bool,
+    /// The network that is its configuration; empty where it has its own.
+    #[serde(default)]
+    pub config_from: String,
+    /// The link on the host that was made for it: a bridge, or what macvlans and ipvlans hang from.
     pub link: String,
     /// The tenant's network, of the driver `pileus`.
     pub tenant: Option<NetworkId>,

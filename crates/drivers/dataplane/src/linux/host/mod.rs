@@ -14,6 +14,7 @@ mod foreign;
 mod names;
 mod netlink;
 mod nfnetlink;
+mod parent;
 mod publish;
 mod redirect;
 mod rules;
@@ -160,6 +161,16 @@ impl Bridges for Linux {
     }
     fn remove_bridge<'a>(&'a self, network: &'a str, link: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.host.remove_bridge(network, link))
+    }
+    fn ensure_parent<'a>(
+        &'a self,
+        network: &'a str,
+        parent: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.host.ensure_parent(network, parent))
+    }
+    fn remove_parent<'a>(&'a self, link: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.host.remove_parent(link))
     }
     fn routed(&self) -> BoxFuture<'_, Result<Vec<IpNet>>> {
         Box::pin(blocking(|| Ok(bridge::routed())))

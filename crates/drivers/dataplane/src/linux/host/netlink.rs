@@ -42,6 +42,7 @@ const BR_MCAST_SNOOPING: u16 = 23;
 const BRPORT_HAIRPIN: u16 = 4;
 const BRPORT_ISOLATED: u16 = 33;
 const MACVLAN_MODE: u16 = 1;
+const VLAN_ID: u16 = 1;
 const IPVLAN_MODE: u16 = 1;
 const RT_SCOPE_LINK: u8 = 253;
 /// An attribute of attributes.
@@ -206,6 +207,27 @@ impl Netlink {
             .word(IFLA_MTU, peer.mtu)
             .word(IFLA_MASTER, master)
             .info("veth", Body::default().nest(VETH_INFO_PEER, other));
+        self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
+    }
+
+    /// Makes a link that leads nowhere.
+    pub fn dummy(&mut self, name: &str) -> io::Result<()> {
+        let body = Body::link(0, 0, 0, 0).text(IFLA_IFNAME, name).info("dummy", Body::default());
+        self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
+    }
+
+    /// Makes a wire with both ends here.
+    pub fn pair(&mut self, name: &str, peer: &str) -> io::Result<()> {
+        let other = Body::link(0, 0, 0, 0).text(IFLA_IFNAME, peer);
+        let data = Body::default().nest(VETH_INFO_PEER, other);
+        let body = Body::link(0, 0, 0, 0).text(IFLA_IFNAME, name).info("veth", data);
+        self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
+    }
+
+    /// Makes the VLAN `number` of `parent`.
+    pub fn vlan(&mut self, parent: u32, name: &str, number: u16) -> io::Result<()> {
+        let data = Body::default().attr(VLAN_ID, &number.to_ne_bytes());
+        let body = Body::link(0, 0, 0, 0).text(IFLA_IFNAME, name).word(IFLA_LINK, parent).info("vlan", data);
         self.ask(RTM_NEWLINK, CREATE | EXCL, &body).map(drop)
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use pileus_base::{Error, Result};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use super::{Host, blocking, datagrams, failed, nfnetlink::forget_flows, rules};
@@ -44,6 +44,16 @@ fn collide(a: &PublishedPort, b: &PublishedPort) -> bool {
 
 fn external(why: &str) -> String {
     format!("driver failed programming external connectivity on endpoint: {why}")
+}
+
+/// Whether the kernel doesn't know the protocol: SCTP is not everywhere.
+fn lacks(e: &std::io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT))
+}
+
+/// As the reference says it, whose proxy finds out.
+fn unsupported(e: std::io::Error) -> Error {
+    Error::internal(external("Error starting userland proxy: protocol not supported")).caused_by(e)
 }
 
 impl Host {
@@ -141,6 +151,9 @@ impl Host {
                 return Err(Error::conflict(external(&why)));
             }
             return reserve(port).map_err(|e| {
+                if lacks(&e) {
+                    return unsupported(e);
+                }
                 let to = SocketAddr::new(port.to, port.port);
                 let reason = match e.raw_os_error() {
                     Some(libc::EADDRINUSE) => "address already in use".to_owned(),
@@ -162,6 +175,7 @@ impl Host {
             match reserve(&tried) {
                 Ok(held) => return Ok(held),
                 Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {}
+                Err(e) if lacks(&e) => return Err(unsupported(e)),
                 Err(e) => {
                     let why = format!("failed to bind host port for {}: {e}", port.host_ip);
                     return Err(Error::conflict(external(&why)).caused_by(e));
@@ -202,11 +216,13 @@ fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
     let kind = match port.protocol.as_str() {
         "tcp" => SocketType::STREAM,
         "udp" => SocketType::DGRAM,
-        _ => return Ok(Held { port: port.clone(), _socket: None, proxy: None }),
+        _ => SocketType::STREAM,
     };
+    let sctp = port.protocol == "sctp";
     let v6 = port.host_ip.is_ipv6();
     let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
-    let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let protocol = sctp.then_some(ipproto::SCTP);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)?;
     let carried = v6 || port.to.is_ipv6();
     if v6 {
         sockopt::set_ipv6_v6only(&socket, true)?;
@@ -215,7 +231,8 @@ fn reserve(port: &PublishedPort) -> std::io::Result<Held> {
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     bind(&socket, &SocketAddr::new(port.host_ip, port.host_port))?;
-    if !carried {
+    // SCTP has no carrier: its associations know both ends' addresses.
+    if !carried || sctp {
         return Ok(Held { port: port.clone(), _socket: Some(socket), proxy: None });
     }
     if kind == SocketType::DGRAM {

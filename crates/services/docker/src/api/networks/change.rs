@@ -127,9 +127,7 @@ pub async fn disconnect(mut call: Call) -> Result<Reply> {
 
 /// Takes a network away.
 async fn drop_network(docker: &Docker, network: &Network) -> Result<()> {
-    if network.driver == "bridge" {
-        docker.host.remove_bridge(&network.id, &network.link).await?;
-    }
+    docker.remove_link(network).await?;
     let id = network.id.clone();
     docker.store.write(move |tx| tx.delete::<Network>(&id).map(drop)).await?;
     docker.events.emit("network", "destroy", &network.id, told(&network.name, &network.driver, None));
@@ -142,6 +140,12 @@ pub async fn remove(call: Call) -> Result<Reply> {
     if predefined(&network.name) {
         return Err(Error::forbidden(format!(
             "{} is a pre-defined network and cannot be removed",
+            network.name
+        )));
+    }
+    if network.config_only && docker.networks().await?.iter().any(|n| n.config_from == network.name) {
+        return Err(Error::forbidden(format!(
+            "error while removing network: configuration network \"{}\" is in use",
             network.name
         )));
     }
@@ -186,7 +190,12 @@ pub async fn prune(call: Call) -> Result<Reply> {
     for network in docker.networks().await? {
         let used = containers.iter().any(|c| c.endpoints.values().any(|e| e.network_id == network.id));
         let old = until.is_none_or(|u| network.created_ns <= u);
-        if !predefined(&network.name) && !used && old && filters.labels(&network.labels) {
+        if !predefined(&network.name)
+            && !network.config_only
+            && !used
+            && old
+            && filters.labels(&network.labels)
+        {
             drop_network(docker, &network).await?;
             gone.push(network.name.clone());
         }

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use super::Call;
 use crate::{
-    engine::networks::{check, options, predefined, spec, told},
-    model::pools,
+    engine::networks::{check, check_configuration, first, from, options, predefined, spec, told},
     store::Subnet,
 };
 
@@ -59,10 +58,7 @@ fn range(config: &Value) -> Result<Option<Subnet>> {
     };
     let gateway = match text("Gateway") {
         Some(g) => address("gateway", g)?,
-        None => {
-            let first = ip_range.map_or(subnet, |r| r);
-            pools::nth(&first, u128::from(first.addr() == subnet.addr())).unwrap_or(subnet.addr())
-        }
+        None => first(&Subnet { subnet, ip_range, gateway: subnet.addr(), auxiliary: BTreeMap::new() }),
     };
     let mut auxiliary = BTreeMap::new();
     let asked = config.get("AuxiliaryAddresses").or(config.get("AuxAddress"));
@@ -110,11 +106,11 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     if body["Scope"] == "swarm" || body["Ingress"] == Value::Bool(true) {
         return Err(Error::unavailable(SWARM));
     }
-    if body["ConfigOnly"] == Value::Bool(true) {
-        return Err(Error::not_implemented("networks with ConfigOnly are not supported"));
-    }
+    check_configuration(&body)?;
     let on = |name: &str| body[name] == Value::Bool(true);
+    let driver = if on("ConfigOnly") { "null" } else { driver };
     let mut network = docker.blank(name, driver);
+    network.config_only = on("ConfigOnly");
     network.internal = on("Internal");
     network.attachable = on("Attachable");
     network.ipv6 = on("EnableIPv6");
@@ -124,6 +120,21 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     network.labels = options(&body["Labels"]);
     for config in ipam["Config"].as_array().into_iter().flatten() {
         network.subnets.extend(range(config)?);
+    }
+    if network.config_only {
+        // What nobody asked for, whoever is made from it finds by itself.
+        let asked = ipam["Config"].as_array().into_iter().flatten();
+        let asked = asked.filter(|c| c["Subnet"].as_str().is_some_and(|s| !s.is_empty()));
+        for (subnet, config) in network.subnets.iter_mut().zip(asked) {
+            if config["Gateway"].as_str().is_none_or(str::is_empty) {
+                subnet.gateway = match subnet.subnet {
+                    IpNet::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+                    IpNet::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+                };
+            }
+        }
+    } else if !from(&body).is_empty() {
+        docker.configure(&mut network, from(&body)).await?;
     }
     network.subnets_asked = !network.subnets.is_empty();
     if !network.ipv4 && !network.ipv6 {
@@ -138,7 +149,17 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     if driver == "pileus" {
         docker.stand_for(&mut network).await?;
     }
-    let network = docker.keep_network(network).await?;
+    docker.make_parent(&mut network).await?;
+    let made = network.clone();
+    let network = match docker.keep_network(network).await {
+        Ok(network) => network,
+        Err(e) => {
+            if driver != "bridge" {
+                docker.remove_link(&made).await?;
+            }
+            return Err(e);
+        }
+    };
     if let Some(spec) = spec(&network)
         && let Err(e) = docker.host.ensure_bridge(&spec).await
     {

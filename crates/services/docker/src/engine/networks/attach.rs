@@ -7,7 +7,7 @@ use pileus_base::{Error, Result, Scope};
 use pileus_host::{EndpointSpec, Plug};
 use pileus_store::Tx;
 
-use super::{bridge, modes, wanted};
+use super::{bridge, modes, parent, wanted};
 use crate::{Container, Docker, Network, model::pools, new_id, store::Endpoint};
 
 /// Takes addresses for an endpoint.
@@ -71,6 +71,9 @@ impl Docker {
     pub(crate) async fn attach(&self, container: &mut Container, name: &str) -> Result<()> {
         let Some(mut place) = container.endpoints.get(name).cloned() else { return Ok(()) };
         let network = self.network(&place.network_id).await?;
+        if network.config_only {
+            return Err(Error::forbidden("cannot create endpoint on configuration-only network"));
+        }
         if network.driver == "null" || network.driver == "host" {
             place.id = new_id();
             container.endpoints.insert(name.to_owned(), place);
@@ -124,7 +127,7 @@ impl Docker {
         // The highest priority, then the first by name, as the reference has it.
         places.sort_by_key(|(name, e)| (-e.config["GwPriority"].as_i64().unwrap_or(0), (*name).clone()));
         for (name, place) in places {
-            if !self.network(&place.network_id).await?.internal {
+            if !parent::closed(&*self.network(&place.network_id).await?) {
                 return Ok(Some(name.clone()));
             }
         }
@@ -151,7 +154,9 @@ impl Docker {
         let gateways = network
             .subnets
             .iter()
-            .filter(|s| leads && !network.internal && addresses.iter().any(|a| s.subnet.contains(&a.addr())))
+            .filter(|s| {
+                leads && !parent::closed(network) && addresses.iter().any(|a| s.subnet.contains(&a.addr()))
+            })
             .filter(|s| !s.gateway.is_unspecified() && network.driver != "null")
             .map(|s| s.gateway)
             .collect();

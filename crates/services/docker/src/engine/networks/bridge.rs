@@ -63,7 +63,7 @@ pub(super) fn range(
     }
     let used: Vec<IpNet> = others
         .iter()
-        .filter(|n| n.driver != "pileus")
+        .filter(|n| n.driver != "pileus" && !n.config_only)
         .flat_map(|n| n.subnets.iter().map(|s| s.subnet))
         .collect();
     let clash = |net: &IpNet| used.iter().any(|u| overlap(u, net));

@@ -84,6 +84,8 @@ mod tests {
             options: Default::default(),
             ipam_options: None,
             labels: Default::default(),
+            config_only: false,
+            config_from: String::new(),
             link: "br".into(),
             tenant: None,
             addresses: Default::default(),

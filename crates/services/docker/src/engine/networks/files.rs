@@ -7,6 +7,23 @@ use pileus_base::{Error, Result};
 use super::{links, mode, names::served, wanted::texts};
 use crate::{Container, Docker, engine::open};
 
+/// The line of a link.
+fn linked(ip: IpAddr, alias: &str, target: &Container) -> String {
+    let short: String = target.id.chars().take(12).collect();
+    format!("{ip}\t{alias} {short} {}\n", target.name)
+}
+
+/// A file `hosts` with a link's line as it is now; what else is in it stays.
+fn relinked(hosts: &str, ip: IpAddr, alias: &str, target: &Container) -> String {
+    let new = linked(ip, alias, target);
+    let names = new.split_once('\t').map_or("", |(_, names)| names);
+    let is_it = |line: &&str| line.split_once('\t').is_some_and(|(_, n)| n.trim_end() == names.trim_end());
+    if !hosts.split_inclusive('\n').any(|l| is_it(&l)) {
+        return format!("{hosts}{new}");
+    }
+    hosts.split_inclusive('\n').map(|l| if is_it(&l) { new.as_str() } else { l }).collect()
+}
+
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 impl Docker {
@@ -47,6 +64,32 @@ impl Docker {
         Ok(())
     }
 
+    /// Tells running containers that link to `target` its present address.
+    pub(crate) async fn tell_linking(&self, target: &Container) {
+        let Some(ip) = target.endpoints.get("bridge").and_then(|e| e.ipv4).map(|ip| ip.addr()) else {
+            return;
+        };
+        let linking: Vec<(String, String)> = {
+            let live = self.live.lock().await;
+            let of = |c: &Container| {
+                let all = links::links(&c.host_config).into_iter();
+                let to = all.filter(|l| l.to == target.name || target.id.starts_with(&l.to));
+                to.map(|l| (c.id.clone(), l.alias)).collect::<Vec<_>>()
+            };
+            live.values().filter(|c| c.id != target.id).flat_map(of).collect()
+        };
+        for (id, alias) in linking {
+            let path = self.container_dir(&id).join("hosts");
+            let told = async {
+                let text = tokio::fs::read_to_string(&path).await?;
+                open::write(&path, relinked(&text, ip, &alias, target)).await
+            };
+            if let Err(e) = told.await {
+                tracing::warn!(container = %id, "failed to tell a link's new address: {e}");
+            }
+        }
+    }
+
     async fn hosts(&self, container: &Container, host: &str, full: &str) -> Result<String> {
         let mut out = match mode(&container.host_config) {
             "host" => tokio::fs::read_to_string("/etc/hosts").await.unwrap_or_else(|_| HOSTS.to_owned()),
@@ -78,13 +121,16 @@ impl Docker {
                 let other = live.values().find(|c| c.name == name || c.id.starts_with(name));
                 let Some(ip) = other.and_then(|o| o.endpoints.get("bridge")?.ipv4.map(|n| (n.addr(), o)))
                 else {
+                    if container.runs() {
+                        // It comes back with the other's start.
+                        continue;
+                    }
                     return Err(Error::conflict(format!(
                         "Cannot link to a non running container: /{name} AS /{}/{alias}",
                         container.name
                     )));
                 };
-                let short: String = ip.1.id.chars().take(12).collect();
-                let _ = writeln!(out, "{}\t{alias} {short} {}", ip.0, ip.1.name);
+                out += &linked(ip.0, alias, ip.1);
             }
         }
         let names = if host == full { host.to_owned() } else { format!("{full} {host}") };

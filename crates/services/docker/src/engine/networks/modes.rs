@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use pileus_base::{Error, Result};
 use pileus_host::{Gateway, IpvlanMode, MacvlanMode, Plug};
 
+use super::parent;
 use crate::Network;
 
 const GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv";
@@ -60,7 +61,9 @@ fn ipvlan(options: &BTreeMap<String, String>) -> Result<IpvlanMode> {
 /// # Errors
 /// 400 for a mode that isn't known.
 pub(crate) fn plug(network: &Network) -> Result<Plug> {
-    let parent = network.options.get("parent").cloned().unwrap_or_default();
+    let own = parent::named(network).is_none();
+    let parent = if own { Some(network.link.clone()) } else { network.options.get("parent").cloned() };
+    let parent = parent.unwrap_or_default();
     Ok(match network.driver.as_str() {
         "ipvlan" => Plug::Ipvlan(parent, ipvlan(&network.options)?),
         _ => Plug::Macvlan(parent, macvlan(&network.options)?),
@@ -68,7 +71,7 @@ pub(crate) fn plug(network: &Network) -> Result<Plug> {
 }
 
 /// Whether a link of that name is in this process's namespace.
-fn there(link: &str) -> bool {
+pub(super) fn there(link: &str) -> bool {
     !link.contains('/') && std::path::Path::new("/proc/sys/net/ipv4/conf").join(link).exists()
 }
 
@@ -82,14 +85,13 @@ pub(crate) fn check(network: &mut Network, others: &[&Network]) -> Result<()> {
         "macvlan" | "ipvlan" => {
             plug(network)?;
             let driver = &network.driver;
-            let missing = || Error::bad_request(format!("driver {driver} needs the option parent"));
-            let parent = network.options.get("parent").filter(|p| !p.is_empty()).ok_or_else(missing)?;
-            if !there(parent) {
+            let Some(parent) = parent::named(network) else { return Ok(()) };
+            if parent == "lo" {
                 return Err(Error::bad_request(format!(
-                    "invalid subinterface vlan name {parent}, example formatting is eth0.10"
+                    "loopback interface is not a valid {driver} parent link"
                 )));
             }
-            match others.iter().find(|n| n.driver == *driver && n.options.get("parent") == Some(parent)) {
+            match others.iter().find(|n| n.driver == *driver && parent::named(n) == Some(parent)) {
                 Some(other) => Err(Error::forbidden(format!(
                     "network {} is already using parent interface {parent}",
                     other.id.get(..12).map_or_else(|| other.id.clone(), |id| format!("dm-{id}"))

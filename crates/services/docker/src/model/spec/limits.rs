@@ -14,6 +14,23 @@ pub fn resources(host_config: &Value) -> Result<LinuxResources> {
     super::typed(json(host_config, false))
 }
 
+/// The control group of a container whose parent is asked for: an absolute one begins at the hierarchies' root,
+/// another at the daemon's own group. `..` leads nowhere above, as with runc.
+pub(super) fn cgroup(parent: &str, id: &str) -> Option<String> {
+    if parent.is_empty() {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in parent.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.push(id);
+    Some(format!("{}{}", if parent.starts_with('/') { "/" } else { "" }, parts.join("/")))
+}
+
 /// `new` has a limit of memory bring a limit of swap with it, which an update leaves as it was.
 pub(super) fn json(host: &Value, new: bool) -> Value {
     let mut memory = Map::new();
@@ -107,4 +124,18 @@ fn block_io(host: &Value) -> Map<String, Value> {
         }
     }
     io
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn parents_of_control_groups_are_cleaned() {
+        let of = |parent| super::cgroup(parent, "id");
+        assert_eq!(of(""), None);
+        for (parent, path) in
+            [("/a/", "/a/id"), ("a/b", "a/b/id"), ("../x", "x/id"), ("/", "/id"), ("/a/../../b", "/b/id")]
+        {
+            assert_eq!(of(parent).as_deref(), Some(path));
+        }
+    }
 }

@@ -118,6 +118,9 @@ pub fn oci(input: &SpecInput<'_>) -> Result<Spec> {
             "readonlyPaths": read_only,
         },
     });
+    if let Some(path) = limits::cgroup(host.text("CgroupParent"), input.id) {
+        spec["linux"]["cgroupsPath"] = path.into();
+    }
     if !seccomp.is_null() {
         spec["linux"]["seccomp"] = seccomp;
     }

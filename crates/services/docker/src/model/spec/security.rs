@@ -44,15 +44,15 @@ impl Options {
         let mut options =
             Self { seccomp: Seccomp::Default, no_new_privileges: false, paths_unconfined: false };
         for option in host.strings("SecurityOpt") {
-            let invalid = || Error::bad_request(format!("invalid --security-opt: {option:?}"));
+            let invalid = |n| Error::bad_request(format!("invalid --security-opt {n}: {option:?}"));
             let (key, value) = match option.split_once('=').or_else(|| option.split_once(':')) {
                 Some(pair) => pair,
                 None if option == "no-new-privileges" => ("no-new-privileges", "true"),
-                None => return Err(invalid()),
+                None => return Err(invalid(1)),
             };
             match (key, value) {
                 ("no-new-privileges", value) => {
-                    options.no_new_privileges = value.parse().map_err(|_| invalid())?;
+                    options.no_new_privileges = value.parse().map_err(|_| invalid(2))?;
                 }
                 ("seccomp", "unconfined") => options.seccomp = Seccomp::Unconfined,
                 ("seccomp", "builtin" | "default") => options.seccomp = Seccomp::Default,
@@ -61,7 +61,7 @@ impl Options {
                 // AppArmor's is read where the host has it (`confine`); the others have nothing to act on
                 // here, and clients' options are accepted.
                 ("apparmor" | "label" | "writable-cgroups", _) => {}
-                _ => return Err(invalid()),
+                _ => return Err(invalid(2)),
             }
         }
         Ok(options)
