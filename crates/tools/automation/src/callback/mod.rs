@@ -1,0 +1,1 @@
+//! What is printed, and who else hears of results: default, minimal, oneline, junit, json, profile_tasks.

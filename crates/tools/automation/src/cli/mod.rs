@@ -1,0 +1,39 @@
+//! The command lines, one file per program; [`main`] chooses by name.
+
+use std::ffi::OsString;
+
+pub mod adhoc;
+pub mod config;
+pub mod doc;
+pub mod galaxy;
+pub mod inventory;
+pub mod playbook;
+pub mod vault;
+
+/// The programs that answer here.
+pub const NAMES: [&str; 7] = [
+    "ansible",
+    "ansible-playbook",
+    "ansible-inventory",
+    "ansible-vault",
+    "ansible-config",
+    "ansible-doc",
+    "ansible-galaxy",
+];
+
+/// Runs the program called `name` with `args` (without the name itself); the exit code.
+pub fn main(name: &str, args: &[OsString]) -> i32 {
+    match name {
+        "ansible" => adhoc::main(args),
+        "ansible-playbook" => playbook::main(args),
+        "ansible-inventory" => inventory::main(args),
+        "ansible-vault" => vault::main(args),
+        "ansible-config" => config::main(args),
+        "ansible-doc" => doc::main(args),
+        "ansible-galaxy" => galaxy::main(args),
+        other => {
+            eprintln!("ERROR! no program of the automation engine is called {other}");
+            1
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The settings: ansible.cfg, the environment's ANSIBLE_ variables, the defaults.

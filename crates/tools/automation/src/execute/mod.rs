@@ -1,0 +1,1 @@
+//! Running plays: strategies, the iterator of tasks, results, handlers, loops, delegation.

@@ -1,0 +1,22 @@
+//! The automation engine: what `ansible-playbook` and its sisters do, without Python.
+//!
+//! ```text
+//!  cli ── config, inventory, vault, source ──► playbook (parsed once) ──► execute (per host: vars, action) ──► connection
+//!                                                                            └──► callback (what is printed)
+//! ```
+//!
+//! The controller only: modules run in `pileus-modules`, templates in `pileus-jinja`.
+
+pub mod action;
+pub mod callback;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod execute;
+pub mod inventory;
+pub mod lookup;
+pub mod playbook;
+pub mod python;
+pub mod source;
+pub mod vars;
+pub mod vault;

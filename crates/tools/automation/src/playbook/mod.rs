@@ -1,0 +1,1 @@
+//! Plays, blocks, tasks and roles: parsing and validation.

@@ -1,0 +1,1 @@
+//! Third-party modules and plugins in Python.

@@ -1,0 +1,1 @@
+//! The 22 levels of variables, and the magic ones.
