@@ -1,0 +1,5 @@
+//! Running the syntax tree.
+
+mod frame;
+
+pub(crate) use frame::Frame;
