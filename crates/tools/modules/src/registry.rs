@@ -1,0 +1,46 @@
+//! The table of modules: names, argument spec, function.
+
+use crate::cx::Cx;
+use crate::modules as m;
+use crate::result::Reply;
+
+/// A native module.
+pub struct Entry {
+    /// The name as it is looked up: short for builtin ones, full for collections.
+    pub name: &'static str,
+    /// The key of its spec; none for modules that take anything.
+    pub spec: &'static str,
+    /// The module.
+    pub run: fn(&mut Cx<'_>) -> Reply,
+}
+
+macro_rules! table {
+    ($($name:literal => $run:path),* $(,)?) => { &[$(Entry { name: $name, spec: $name, run: $run }),*] };
+}
+
+static TABLE: &[Entry] = table! {
+    "command" => m::command::run,
+    "file" => m::file::run,
+    "ping" => m::ping::run,
+    "shell" => m::command::shell,
+    "stat" => m::stat::run,
+};
+
+/// The module of that name: `file`, `ansible.builtin.file`, `ansible.posix.mount`, `mount`.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let short = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy."));
+    let wanted = short.unwrap_or(name);
+    let exact = TABLE.iter().find(|entry| entry.name == wanted);
+    if exact.is_some() || wanted.contains('.') || short.is_some() {
+        return exact;
+    }
+    // A collection's module under the short name it had before 2.10.
+    TABLE.iter().find(|entry| entry.name.rsplit_once('.').is_some_and(|(_, last)| last == wanted))
+}
+
+/// All names, sorted.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,76 @@
+//! Results of modules: a JSON object, or a failure that becomes one.
+
+use std::fmt::Display;
+
+use serde_json::Value;
+
+/// A module's parameters or its result.
+pub type Map = serde_json::Map<String, Value>;
+
+/// What a module gives back.
+pub type Reply = Result<Map, Fail>;
+
+/// A failed result: `failed`, `msg` and whatever else the module says.
+#[derive(Debug)]
+pub struct Fail(Map);
+
+impl Fail {
+    /// A failure with a message.
+    pub fn msg(message: impl Into<String>) -> Self {
+        let mut map = Map::new();
+        map.insert("msg".into(), Value::String(message.into()));
+        Fail(map)
+    }
+
+    /// The same failure with one more field.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
+    /// The result.
+    pub fn into_map(mut self) -> Map {
+        self.0.insert("failed".into(), Value::Bool(true));
+        self.0
+    }
+}
+
+/// Fails with a message: `fail(format!(…))`.
+pub fn fail<T>(message: impl Into<String>) -> Result<T, Fail> {
+    Err(Fail::msg(message))
+}
+
+/// Adds "what was being done" to an error.
+pub trait Context<T> {
+    /// Fails with `what: error`.
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T, Fail>;
+}
+
+impl<T, E: Display> Context<T> for Result<T, E> {
+    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T, Fail> {
+        self.map_err(|error| Fail::msg(format!("{}: {error}", what())))
+    }
+}
+
+/// An object out of `key => value` pairs (a shorter `json!({…})` that gives the map).
+#[macro_export]
+#[doc(hidden)]
+macro_rules! map {
+    ($($key:expr => $value:expr),* $(,)?) => {{
+        #[allow(unused_mut)]
+        let mut map = $crate::Map::new();
+        $(map.insert($key.into(), serde_json::json!($value));)*
+        map
+    }};
+}
+
+/// `[Errno 2] No such file or directory: 'path'`, as Python prints an `OSError`.
+pub fn os_error(error: &std::io::Error, path: Option<&str>) -> String {
+    let code = error.raw_os_error().unwrap_or(0);
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text).to_string();
+    match path {
+        Some(path) => format!("[Errno {code}] {text}: {}", crate::py::repr_str(path)),
+        None => format!("[Errno {code}] {text}"),
+    }
+}
