@@ -15,7 +15,7 @@ mod cx;
 mod files;
 mod modules;
 mod py;
-mod re;
+
 mod registry;
 mod result;
 pub mod spec;

@@ -19,7 +19,7 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let meta = match read {
         Ok(meta) => meta,
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT)) => {
-            return Ok(map! {"changed" => false, "stat" => {"exists": false}});
+            return Ok(map! {"changed" => false, "stat" => serde_json::json!({"exists": false})});
         }
         Err(e) => return Err(Fail::msg(os_error(&e, Some(&path)))),
     };

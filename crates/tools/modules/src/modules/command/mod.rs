@@ -36,8 +36,8 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         (None, None) => Value::Null,
     };
     let mut result = crate::map! {
-        "changed" => false, "stdout" => "", "stderr" => "", "rc" => null, "cmd" => cmd,
-        "start" => null, "end" => null, "delta" => null, "msg" => "",
+        "changed" => false, "stdout" => "", "stderr" => "", "rc" => Value::Null, "cmd" => cmd,
+        "start" => Value::Null, "end" => Value::Null, "delta" => Value::Null, "msg" => "",
     };
     let chdir = cx.text("chdir");
     if let Some(dir) = &chdir
