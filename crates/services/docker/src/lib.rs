@@ -80,6 +80,8 @@ pub struct Docker {
     pub(crate) notices: engine::logs::Notices,
     /// Who waits for a log to be rotated.
     pub(crate) rotations: engine::logs::Notices,
+    /// Logs that are sent elsewhere.
+    pub(crate) shipments: engine::logs::ship::Shipments,
     /// What follows a container's end.
     pub(crate) watching: Mutex<HashMap<String, engine::watch::Watched>>,
     /// Wakes who waits for an exec to have begun.
@@ -119,6 +121,7 @@ impl Docker {
             live: tokio::sync::Mutex::default(),
             notices: engine::logs::Notices::of_writes(),
             rotations: engine::logs::Notices::of_moves(),
+            shipments: engine::logs::ship::Shipments::default(),
             watching: Mutex::default(),
             exec_started: tokio::sync::Notify::new(),
             leaving: std::sync::atomic::AtomicBool::default(),

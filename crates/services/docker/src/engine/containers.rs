@@ -298,6 +298,17 @@ impl Docker {
             self.container_event(container, "kill", &[("signal", "9".into())]);
         }
         self.clear_shm(container);
+        if self.ships(&id) {
+            // Its log goes with it: what is left is sent first.
+            if ran {
+                self.host
+                    .signal_container(&id, crate::model::signals::KILL)
+                    .await
+                    .or_else(super::life::gone)?;
+                self.host.wait_container(&id).await?;
+            }
+            self.finish_shipping(&id).await;
+        }
         self.host.remove_container(&id).await?;
         self.disconnect_all(container).await?;
         if ran {

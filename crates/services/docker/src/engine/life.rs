@@ -5,7 +5,13 @@ use std::{sync::Arc, time::Duration};
 use pileus_base::{Error, Kind, Result};
 use serde_json::json;
 
-use crate::{Container, Docker, events::now_ns, model::signals, store::Status};
+use super::logs::ship::Sink;
+use crate::{
+    Container, Docker,
+    events::now_ns,
+    model::{logging::remote::Writer, signals},
+    store::Status,
+};
 
 impl Docker {
     /// Starts a container; whether it did (`false`: it runs already).
@@ -54,8 +60,8 @@ impl Docker {
             })
             .await?
             .value;
-        let pid = match self.bring_up(&mut c).await {
-            Ok(pid) => pid,
+        let (pid, sink) = match self.bring_up(&mut c).await {
+            Ok(up) => up,
             Err(e) => return Err(self.start_failed(c, e).await),
         };
         let (endpoints, published) = (c.endpoints, c.published);
@@ -77,16 +83,21 @@ impl Docker {
         self.watch_end(id);
         self.watch_health(&c);
         self.watch_rotation(&c);
+        if let Some(sink) = sink {
+            self.ship(&c, sink);
+        }
         Ok(())
     }
 
-    async fn bring_up(&self, c: &mut Container) -> Result<u32> {
+    /// Starts it on the host: its process, and the way of its log where that goes elsewhere.
+    async fn bring_up(&self, c: &mut Container) -> Result<(u32, Option<(Writer, Option<Sink>)>)> {
         no_driver(&c.host_config["DeviceRequests"])?;
         let netns = self.connect_all(c).await?;
         // What is mounted for the start alone goes with this, whatever comes of it.
         let parts = self.parts(c)?;
         let spec = self.spec(c, netns.as_deref(), &parts).await?;
-        self.host.start_container(&spec).await
+        let sink = self.open_sink(c).await?;
+        Ok((self.host.start_container(&spec).await?, sink))
     }
 
     async fn start_failed(&self, mut c: Container, e: Error) -> Error {

@@ -20,6 +20,7 @@ pub async fn recover(docker: &Arc<Docker>) -> Result<()> {
     }
     for c in all {
         let id = c.id.clone();
+        docker.ship_on(&c);
         if let Err(e) = settle(docker, c).await {
             tracing::warn!(container = %id, "failed to recover: {}", e.chain());
         }

@@ -11,6 +11,7 @@ mod follow;
 mod journal;
 mod notices;
 mod records;
+pub mod ship;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -90,12 +91,8 @@ impl Docker {
     /// 501 where the driver can't be read.
     pub(crate) async fn logs(self: &Arc<Self>, c: &Container, asked: Asked) -> Result<Chunks> {
         let config = &c.host_config["LogConfig"];
-        let kind = match config["Type"].as_str().unwrap_or("json-file") {
-            "json-file" => LogKind::Json,
-            "local" => LogKind::Local,
-            "journald" => LogKind::Journal,
-            _ => return Err(Error::not_implemented("configured logging driver does not support reading")),
-        };
+        let unread = || Error::not_implemented("configured logging driver does not support reading");
+        let kind = logging::readable(config).ok_or_else(unread)?;
         // Listened to before it is looked at: an end between both is not missed.
         let mut phases = self.phases(&c.id);
         let before = phases.borrow_and_update().ends;
@@ -128,6 +125,8 @@ fn origin<T>(c: &Container, f: impl FnOnce(&Origin<'_>) -> T) -> T {
         image_id: &c.image_id,
         labels: &labels,
         env: &env,
+        command: &c.args,
+        created_ns: c.created_ns,
     })
 }
 

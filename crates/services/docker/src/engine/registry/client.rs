@@ -18,7 +18,7 @@ use super::Credentials;
 use crate::engine::images::blobs::chunks_of;
 
 /// Where this host keeps the authorities it trusts.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 /// How long a registry may take to answer a connection.

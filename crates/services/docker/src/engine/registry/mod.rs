@@ -14,6 +14,7 @@ use pileus_base::{Error, Result};
 use serde_json::Value;
 
 use crate::{Docker, model::reference::HUB};
+pub(crate) use client::AUTHORITIES;
 use client::Client;
 use manifest::nothing;
 

@@ -1,10 +1,18 @@
 //! Log drivers: which there are, what they may be told, and what each line bears.
 
-use std::{collections::BTreeMap, path::Path};
+mod origin;
+pub mod remote;
+mod target;
+mod template;
+
+use std::path::Path;
 
 use pileus_base::{Error, Result};
 use pileus_host::LogKind;
 use serde_json::Value;
+
+pub use origin::Origin;
+pub use target::{Address, Compression, Fluentd, Format, Gelf, Syslog, Target, Tls};
 
 /// A log file's size where none is asked for: unlike the reference's, our logs are bounded.
 const FILE_BYTES: u64 = 20 << 20;
@@ -13,10 +21,11 @@ const FILES: u32 = 3;
 /// Where systemd's journal listens.
 pub const JOURNAL: &str = "/run/systemd/journal/socket";
 
-/// Drivers of the reference that send a log elsewhere, which this engine doesn't.
-const ELSEWHERE: [&str; 6] = ["syslog", "gelf", "fluentd", "awslogs", "splunk", "gcplogs"];
-/// Options of any driver.
-const COMMON: [&str; 2] = ["mode", "max-buffer-size"];
+/// Options of any driver; the last four are of the copy here of a log that goes elsewhere.
+const COMMON: [&str; 6] =
+    ["mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"];
+/// How many files the copy of a log has where none is asked for, as with the reference.
+const COPIES: u32 = 5;
 /// Options that choose what each line bears.
 const ATTRIBUTES: [&str; 5] = ["labels", "labels-regex", "env", "env-regex", "tag"];
 
@@ -35,9 +44,9 @@ pub struct Settings {
 
 /// Drivers that can be had on this host, as `info` shows them.
 pub fn drivers() -> Vec<&'static str> {
-    let mut all = vec!["json-file", "local", "none"];
+    let mut all = vec!["fluentd", "gelf", "json-file", "local", "none", "syslog"];
     if Path::new(JOURNAL).exists() {
-        all.insert(0, "journald");
+        all.insert(2, "journald");
     }
     all
 }
@@ -49,6 +58,21 @@ fn options(config: &Value) -> impl Iterator<Item = (&str, &str)> {
 
 fn option<'a>(config: &'a Value, name: &str) -> Option<&'a str> {
     options(config).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Why a container that starts has no log, as the reference tells it.
+pub fn start(why: &str) -> Error {
+    Error::internal(format!(
+        "failed to create task for container: failed to initialize logging driver: {why}"
+    ))
 }
 
 /// Refuses a `LogConfig` that no container can be made with.
@@ -78,7 +102,7 @@ pub fn check(config: &Value) -> Result<()> {
         "json-file" => &[files, attributes],
         "local" => &[files],
         "journald" => &[attributes],
-        other if ELSEWHERE.contains(&other) => return Ok(()),
+        "syslog" | "gelf" | "fluentd" => return Target::read(config).map(drop),
         other => return bad(format!("logger: no log driver named '{other}' is registered")),
     };
     let fits = |key: &str| COMMON.contains(&key) || known.iter().any(|names| names.contains(&key));
@@ -94,20 +118,17 @@ pub fn check(config: &Value) -> Result<()> {
 /// How a container that starts keeps its log; `None` for none.
 ///
 /// # Errors
-/// 500 in the reference's words where the options make no sense, 501 for a driver that isn't here.
+/// 500 in the reference's words where the options make no sense.
 pub fn settings(config: &Value) -> Result<Option<Settings>> {
-    const BEFORE: &str = "failed to create task for container: failed to initialize logging driver";
-    let bad = |text: &str| Err(Error::internal(format!("{BEFORE}: {text}")));
+    let bad = |text: &str| Err(start(text));
     let kind = match config["Type"].as_str().unwrap_or("json-file") {
         "none" => return Ok(None),
         "json-file" => LogKind::Json,
         "local" => LogKind::Local,
         "journald" if Path::new(JOURNAL).exists() => LogKind::Journal,
         "journald" => return bad("journald is not enabled on this host"),
-        other => {
-            let text = format!("{BEFORE}: the driver '{other}' is not supported by this engine");
-            return Err(Error::not_implemented(text));
-        }
+        "syslog" | "gelf" | "fluentd" => return Ok(Some(copy(config))),
+        other => return bad(&format!("logger: no log driver named '{other}' is registered")),
     };
     let mut settings = Settings { kind, max_size_bytes: FILE_BYTES, max_files: FILES, compress: false };
     if let Some(text) = option(config, "max-size") {
@@ -128,14 +149,39 @@ pub fn settings(config: &Value) -> Result<Option<Settings>> {
     settings.compress = match option(config, "compress") {
         // As with the reference, this driver compresses what it has rotated.
         None => kind == LogKind::Local && settings.max_files > 1,
-        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-        Some(text) => return bad(&format!("strconv.ParseBool: parsing \"{text}\": invalid syntax")),
+        Some(text) => match truth(text) {
+            Some(is) => is,
+            None => return bad(&format!("strconv.ParseBool: parsing \"{text}\": invalid syntax")),
+        },
     };
     if settings.compress && (settings.max_files < 2 || settings.max_size_bytes == 0) {
         return bad("compress cannot be true when max-file is less than 2 or max-size is not set");
     }
     Ok(Some(settings))
+}
+
+/// The copy that is kept here of a log that goes elsewhere: `docker logs` reads it, and it is sent from there.
+/// Options that make no sense are passed over, as by the reference.
+fn copy(config: &Value) -> Settings {
+    let size = option(config, "cache-max-size").and_then(bytes).filter(|n| *n > 0);
+    let files = option(config, "cache-max-file").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+    let max_files = files.unwrap_or(COPIES);
+    let compress = option(config, "cache-compress").and_then(truth).unwrap_or(true) && max_files > 1;
+    Settings { kind: LogKind::Local, max_size_bytes: size.unwrap_or(FILE_BYTES), max_files, compress }
+}
+
+/// How a log is read back; `None` where it can't be.
+pub fn readable(config: &Value) -> Option<LogKind> {
+    match config["Type"].as_str().unwrap_or("json-file") {
+        "json-file" => Some(LogKind::Json),
+        "local" => Some(LogKind::Local),
+        "journald" => Some(LogKind::Journal),
+        "syslog" | "gelf" | "fluentd" => {
+            let off = option(config, "cache-disabled").and_then(truth).unwrap_or(false);
+            (!off).then_some(LogKind::Local)
+        }
+        _ => None,
+    }
 }
 
 /// A size as the reference reads it: decimal units, `10m` is ten million.
@@ -151,112 +197,6 @@ fn bytes(text: &str) -> Option<u64> {
     let power = power.map_or(0, |p| p as i32 + 1);
     let number = digits.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)?;
     Some((number * base.powi(power)) as u64)
-}
-
-/// Who a log's lines come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The container's id.
-    pub id: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// Its image, as the client named it.
-    pub image: &'a str,
-    /// The image's id.
-    pub image_id: &'a str,
-    /// Its labels.
-    pub labels: &'a BTreeMap<String, String>,
-    /// Its environment.
-    pub env: &'a [String],
-}
-
-impl Origin<'_> {
-    fn tag(&self, template: &str) -> String {
-        let short = |id: &str| id.trim_start_matches("sha256:").chars().take(12).collect::<String>();
-        let mut tag = template.to_owned();
-        for (field, value) in [
-            ("ID", short(self.id)),
-            ("FullID", self.id.to_owned()),
-            ("Name", self.name.to_owned()),
-            ("ImageID", short(self.image_id)),
-            ("ImageFullID", self.image_id.to_owned()),
-            ("ImageName", self.image.to_owned()),
-            ("DaemonName", "docker".to_owned()),
-        ] {
-            tag = tag.replace(&format!("{{{{.{field}}}}}"), &value);
-        }
-        tag
-    }
-
-    /// What each line bears by the options `labels`, `env`, their `-regex` forms, and `tag`.
-    ///
-    /// # Errors
-    /// 500 where an expression is none.
-    pub fn attributes(&self, config: &Value) -> Result<BTreeMap<String, String>> {
-        let variables = self.env.iter().filter_map(|e| e.split_once('='));
-        let env: BTreeMap<String, String> = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let mut found = BTreeMap::new();
-        for (name, all) in [("labels", self.labels), ("env", &env)] {
-            let listed: Vec<&str> = option(config, name).map_or_else(Vec::new, |l| l.split(',').collect());
-            let pattern = option(config, &format!("{name}-regex")).filter(|p| !p.is_empty());
-            let pattern = pattern.map(regex::Regex::new).transpose();
-            let pattern = pattern.map_err(|e| {
-                Error::internal(format!(
-                    "failed to create task for container: failed to initialize logging driver: {e}"
-                ))
-            })?;
-            let chosen = all.iter().filter(|(k, _)| {
-                listed.contains(&k.as_str()) || pattern.as_ref().is_some_and(|p| p.is_match(k))
-            });
-            found.extend(chosen.map(|(k, v)| (k.clone(), v.clone())));
-        }
-        if let Some(tag) = option(config, "tag").filter(|t| !t.is_empty()) {
-            found.insert("tag".into(), self.tag(tag));
-        }
-        Ok(found)
-    }
-
-    /// What whoever writes the log adds to each line.
-    ///
-    /// # Errors
-    /// As [`Origin::attributes`].
-    pub fn extra(&self, config: &Value, kind: LogKind) -> Result<String> {
-        let mut attributes = self.attributes(config)?;
-        match kind {
-            LogKind::Local => Ok(String::new()),
-            LogKind::Json if attributes.is_empty() => Ok(String::new()),
-            LogKind::Json => {
-                let written = serde_json::to_string(&attributes);
-                Ok(format!(
-                    ",\"attrs\":{}",
-                    written.map_err(|e| Error::wrap("failed to write attributes", e))?
-                ))
-            }
-            LogKind::Journal => {
-                let tag = attributes.remove("tag").unwrap_or_else(|| self.tag("{{.ID}}"));
-                let mut fields = vec![
-                    ("CONTAINER_ID".to_owned(), self.tag("{{.ID}}")),
-                    ("CONTAINER_ID_FULL".to_owned(), self.id.to_owned()),
-                    ("CONTAINER_NAME".to_owned(), self.name.to_owned()),
-                    ("CONTAINER_TAG".to_owned(), tag.clone()),
-                    ("IMAGE_NAME".to_owned(), self.image.to_owned()),
-                    ("SYSLOG_IDENTIFIER".to_owned(), tag),
-                ];
-                fields.extend(attributes.into_iter().filter_map(|(k, v)| Some((field(&k)?, v))));
-                // A line break would begin a field of its own.
-                let line = |(k, v): &(String, String)| format!("{k}={}\n", v.replace('\n', " "));
-                Ok(fields.iter().map(line).collect())
-            }
-        }
-    }
-}
-
-/// A name as the journal allows it.
-fn field(name: &str) -> Option<String> {
-    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    let name: String = name.chars().map(upper).collect();
-    let name = name.trim_start_matches('_').to_owned();
-    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -298,26 +238,8 @@ mod tests {
             let told = of("json-file", options).unwrap_err().message().to_owned();
             assert!(told.contains("failed to initialize logging driver: ") && told.contains(text), "{told}");
         }
-        assert!(of("syslog", json!({})).is_err());
-    }
-
-    #[test]
-    fn lines_bear_what_was_asked_for() {
-        let labels = BTreeMap::from([("a".into(), "1".into()), ("bc".into(), "2".into())]);
-        let env = ["X=y".to_owned()];
-        let id = "0123456789abcdef";
-        let origin =
-            Origin { id, name: "web", image: "busybox", image_id: "sha256:ff", labels: &labels, env: &env };
-        let config = of("json-file", json!({"labels": "a", "env-regex": "^X", "tag": "{{.Name}}/{{.ID}}"}));
-        assert_eq!(
-            origin.extra(&config, LogKind::Json).unwrap(),
-            r#","attrs":{"X":"y","a":"1","tag":"web/0123456789ab"}"#
-        );
-        let sent = origin.extra(&of("journald", json!({"labels": "bc"})), LogKind::Journal).unwrap();
-        assert!(
-            sent.starts_with("CONTAINER_ID=0123456789ab\nCONTAINER_ID_FULL=0123456789abcdef\n"),
-            "{sent}"
-        );
-        assert!(sent.contains("\nCONTAINER_TAG=0123456789ab\n") && sent.ends_with("\nBC=2\n"), "{sent}");
+        let copy = of("syslog", json!({"cache-max-size": "x"})).unwrap().unwrap();
+        assert_eq!((copy.kind, copy.max_size_bytes, copy.max_files), (LogKind::Local, 20 << 20, 5));
+        assert_eq!(readable(&super::tests::of("gelf", json!({"cache-disabled": "true"}))), None);
     }
 }
