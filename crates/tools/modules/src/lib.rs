@@ -13,6 +13,7 @@
 
 mod cx;
 mod files;
+pub mod frame;
 mod modules;
 mod py;
 

@@ -1,0 +1,445 @@
+//! A connection to a host, and what runs over it: modules, commands, files.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pileus_modules::frame::{CHUNK_BYTES, Frame};
+use pileus_modules::{Call, FetchReply, FetchRequest, Map};
+use serde_json::Value;
+
+use super::bootstrap;
+use super::docker::Docker;
+use super::local::Local;
+use super::r#become::negotiate;
+use super::spawn::{Event, Spawned, Transport, quote};
+use super::ssh;
+use super::{Become, Error, Helper, Options};
+
+/// How long a helper may take to arrive over a slow line once the connection stands.
+const HELPER_WAIT: Duration = Duration::from_secs(120);
+
+/// What a command said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; 128 + the signal that ended it.
+    pub rc: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// A native module's call.
+#[derive(Debug, Clone, Default)]
+pub struct ModuleCall {
+    /// Its name, short or full.
+    pub name: String,
+    /// Its arguments, templated.
+    pub args: Map,
+    /// Check mode.
+    pub check: bool,
+    /// Diff mode.
+    pub diff: bool,
+    /// The task's environment.
+    pub environment: Vec<(String, String)>,
+    /// The directory its children start in.
+    pub cwd: Option<PathBuf>,
+    /// Where it makes temporary files (`remote_tmp`).
+    pub tmpdir: Option<PathBuf>,
+}
+
+/// A module that outlives the connection.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its id, unique on the host.
+    pub jid: String,
+    /// Seconds after which it is ended; 0: never.
+    pub limit_s: u64,
+    /// The directory of its state (`async_dir`).
+    pub directory: String,
+}
+
+/// Fetches a URL for a module on a target (TLS is the controller's).
+pub type Fetcher = dyn Fn(&FetchRequest) -> Result<FetchReply, String> + Send + Sync;
+
+/// The connections of a run.
+#[derive(Default)]
+pub struct Pool {
+    connections: Mutex<HashMap<Options, Arc<Connection>>>,
+    fetcher: Option<Arc<Fetcher>>,
+}
+
+impl Pool {
+    /// No connections yet. `fetcher` serves modules that want a URL.
+    pub fn new(fetcher: Option<Arc<Fetcher>>) -> Self {
+        Pool { connections: Mutex::default(), fetcher }
+    }
+
+    /// The connection with these options, opened at its first use only.
+    pub fn get(&self, options: &Options) -> Result<Arc<Connection>, Error> {
+        if let Some(connection) = self.connections.lock().get(options) {
+            return Ok(connection.clone());
+        }
+        let connection = Arc::new(Connection::open(options, self.fetcher.clone())?);
+        Ok(self.connections.lock().entry(options.clone()).or_insert(connection).clone())
+    }
+
+    /// Forgets a connection (`meta: reset_connection`).
+    pub fn reset(&self, options: &Options) {
+        if let Some(connection) = self.connections.lock().remove(options) {
+            connection.close();
+        }
+    }
+
+    /// Ends all of them.
+    pub fn close(&self) {
+        for (_, connection) in self.connections.lock().drain() {
+            connection.close();
+        }
+    }
+}
+
+/// One way to one host.
+pub struct Connection {
+    transport: Box<dyn Transport>,
+    options: Options,
+    /// By user after become; `None` inside: this host can't run it.
+    helpers: Mutex<HashMap<Option<Become>, Arc<Mutex<HelperState>>>>,
+    fetcher: Option<Arc<Fetcher>>,
+}
+
+#[derive(Default)]
+enum HelperState {
+    #[default]
+    Untried,
+    Impossible,
+    Running(Arc<Helper>),
+}
+
+impl Connection {
+    fn open(options: &Options, fetcher: Option<Arc<Fetcher>>) -> Result<Self, Error> {
+        let transport: Box<dyn Transport> = match options.plugin.as_str() {
+            "local" => Box::new(Local { executable: options.executable.clone() }),
+            "ssh" => ssh::transport(options)?,
+            "docker" => Box::new(Docker::new(options)?),
+            "winrm" | "psrp" => {
+                return Err(Error::Failed(format!(
+                    "the connection plugin {} is not supported here: Windows hosts can be managed by ssh only",
+                    options.plugin
+                )));
+            }
+            other => return Err(Error::Failed(format!("the connection plugin '{other}' was not found"))),
+        };
+        Ok(Connection { transport, options: options.clone(), helpers: Mutex::default(), fetcher })
+    }
+
+    /// The connection plugin's name.
+    pub fn transport(&self) -> &'static str {
+        self.transport.name()
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Ends helpers and the transport.
+    pub fn close(&self) {
+        self.helpers.lock().clear();
+        self.transport.close();
+    }
+
+    /// Runs a native module: in this process for `local` without become, else by the helper.
+    /// `None`: there is no such native module, or this host can't run the helper; then Python's is left.
+    pub fn module(
+        &self,
+        call: &ModuleCall,
+        r#become: Option<&Become>,
+        stream: Option<&mut dyn FnMut(&[u8])>,
+    ) -> Result<Option<Map>, Error> {
+        if !pileus_modules::exists(&call.name) {
+            return Ok(None);
+        }
+        if self.transport.name() == "local" && r#become.is_none() {
+            return Ok(Some(self.module_here(call, stream)));
+        }
+        let Some(helper) = self.helper(r#become)? else { return Ok(None) };
+        let frame = module_frame(call, "module").with("stream", stream.is_some());
+        let mut stream = stream;
+        let result = helper.ask(frame, |helper, mut answer| {
+            if let Some(Value::Object(result)) = answer.head.remove("result") {
+                return Some(Ok(result));
+            }
+            if answer.flag("stream") {
+                if let Some(stream) = stream.as_deref_mut() {
+                    stream(&answer.blob);
+                }
+            } else if answer.head.contains_key("fetch")
+                && let Err(error) = self.fetched(helper, &answer)
+            {
+                return Some(Err(error));
+            }
+            None
+        })??;
+        Ok(Some(result))
+    }
+
+    fn module_here(&self, call: &ModuleCall, stream: Option<&mut dyn FnMut(&[u8])>) -> Map {
+        let fetcher = self.fetcher.clone();
+        let mut fetch = |request: &FetchRequest| match &fetcher {
+            Some(fetcher) => fetcher(request),
+            None => Err("no URL can be fetched here".to_string()),
+        };
+        let mut native = Call::new(&call.name, call.args.clone());
+        native.check = call.check;
+        native.diff = call.diff;
+        native.environment = call.environment.clone();
+        native.cwd = call.cwd.clone();
+        native.tmpdir = call.tmpdir.clone();
+        native.stream = stream;
+        if fetcher.is_some() {
+            native.fetch = Some(&mut fetch);
+        }
+        pileus_modules::run(native)
+    }
+
+    /// Starts a native module that outlives the connection; its result says where `async_status` looks.
+    pub fn module_async(&self, call: &ModuleCall, job: &Job, r#become: Option<&Become>) -> Result<Option<Map>, Error> {
+        if !pileus_modules::exists(&call.name) {
+            return Ok(None);
+        }
+        let Some(helper) = self.helper(r#become)? else { return Ok(None) };
+        let frame = module_frame(call, "async")
+            .with("jid", job.jid.as_str())
+            .with("limit_s", job.limit_s)
+            .with("dir", job.directory.as_str());
+        let result = helper.ask(frame, |_, mut answer| match answer.head.remove("result") {
+            Some(Value::Object(result)) => Some(result),
+            _ => None,
+        })?;
+        Ok(Some(result))
+    }
+
+    /// Runs a shell command line, as `raw` does: nothing is needed on the host but its shell.
+    /// `stream` sees both streams as they come.
+    pub fn exec(
+        &self,
+        command: &str,
+        input: &[u8],
+        r#become: Option<&Become>,
+        mut stream: Option<&mut dyn FnMut(&[u8])>,
+    ) -> Result<Output, Error> {
+        let tty = input.is_empty() && self.options.use_tty && r#become.is_some_and(Become::wants_tty);
+        let (mut spawned, stdout, stderr) = self.spawn(command, r#become, tty)?;
+        let mut output = Output { rc: -1, stdout, stderr };
+        if let Some(mut writer) = spawned.input.take()
+            && !input.is_empty()
+        {
+            let bytes = input.to_vec();
+            // What a command doesn't read of its input isn't an error.
+            std::thread::spawn(move || writer.write(&bytes));
+        }
+        for event in &spawned.events {
+            match event {
+                Event::Out(bytes) => {
+                    if let Some(stream) = stream.as_deref_mut() {
+                        stream(&bytes);
+                    }
+                    output.stdout.extend(bytes);
+                }
+                Event::Err(bytes) => {
+                    if let Some(stream) = stream.as_deref_mut() {
+                        stream(&bytes);
+                    }
+                    output.stderr.extend(bytes);
+                }
+                Event::Exit(code) => {
+                    output.rc = code;
+                    if code == 255 && self.transport.name() == "ssh" {
+                        return Err(Error::Unreachable(ssh::failure(&output.stderr)));
+                    }
+                    return Ok(output);
+                }
+            }
+        }
+        Err(Error::Unreachable(self.lost()))
+    }
+
+    /// Starts a command as the user; what it said after become succeeded (output, errors).
+    fn spawn(&self, command: &str, r#become: Option<&Become>, tty: bool) -> Result<(Spawned, Vec<u8>, Vec<u8>), Error> {
+        let shell = &self.options.executable;
+        let Some(user) = r#become else {
+            let line = if self.transport.name() == "local" { command.into() } else { format!("{shell} -c {}", quote(command)) };
+            return Ok((self.transport.spawn(&line, tty)?, Vec::new(), Vec::new()));
+        };
+        let key = key();
+        let line = user.command(command, shell, &key)?;
+        let line = if self.transport.name() == "local" { line } else { format!("{shell} -c {}", quote(&line)) };
+        let mut spawned = self.transport.spawn(&line, tty)?;
+        let wait = Duration::from_secs(self.options.timeout_s + 2);
+        let (stdout, stderr) = negotiate(&mut spawned, user, &key, wait)?;
+        Ok((spawned, stdout, stderr))
+    }
+
+    /// The helper of the user; `None` when the host can't run one.
+    pub fn helper(&self, r#become: Option<&Become>) -> Result<Option<Arc<Helper>>, Error> {
+        if !self.options.helper {
+            return Ok(None);
+        }
+        let state = self.helpers.lock().entry(r#become.cloned()).or_default().clone();
+        // Held while it starts: one start per user, others wait for it.
+        let mut state = state.lock();
+        match &*state {
+            HelperState::Running(helper) if helper.is_alive() => return Ok(Some(helper.clone())),
+            HelperState::Impossible => return Ok(None),
+            _ => {}
+        }
+        let program = bootstrap::program()?;
+        let (spawned, seen, _) = self.spawn(&bootstrap::script(program), r#become, false)?;
+        match Helper::start(spawned, seen, HELPER_WAIT, &self.lost())? {
+            Some(helper) => {
+                let helper = Arc::new(helper);
+                *state = HelperState::Running(helper.clone());
+                Ok(Some(helper))
+            }
+            None => {
+                *state = HelperState::Impossible;
+                Ok(None)
+            }
+        }
+    }
+
+    fn lost(&self) -> String {
+        match self.transport.name() {
+            "ssh" => format!("Failed to connect to the host via ssh: Shared connection to {} closed.", self.options.host),
+            name => format!("the {name} connection to {} was lost", self.options.host),
+        }
+    }
+
+    fn fetched(&self, helper: &Helper, question: &Frame) -> Result<(), Error> {
+        let reply = match (&self.fetcher, question.head.get("fetch").and_then(Value::as_object)) {
+            (Some(fetcher), Some(fields)) => fetcher(&fetch_request(fields, question.blob.clone())),
+            _ => Err("the controller fetches no URLs".to_string()),
+        };
+        let answer = Frame::new(question.id()).with("op", "fetched");
+        helper.send(&match reply {
+            Err(error) => answer.with("error", error),
+            Ok(reply) => answer
+                .with("status", reply.status)
+                .with("reason", reply.reason)
+                .with("url", reply.url)
+                .with("headers", serde_json::json!(reply.headers))
+                .blob(reply.body),
+        })
+    }
+
+    /// Copies bytes to a file of the user's; `mode` is set when it is whole.
+    pub fn put(&self, from: &mut dyn Read, path: &str, mode: Option<u32>, r#become: Option<&Become>) -> Result<(), Error> {
+        let reading = |e: std::io::Error| Error::Failed(format!("failed to read what is to be {path}: {e}"));
+        let helper = if self.transport.name() == "local" && r#become.is_none() { None } else { self.helper(r#become)? };
+        let Some(helper) = helper else {
+            let mut bytes = Vec::new();
+            from.read_to_end(&mut bytes).map_err(reading)?;
+            let chmod = mode.map(|m| format!(" && chmod {m:o} {}", quote(path))).unwrap_or_default();
+            let umask = if mode.is_some() { "umask 077 && " } else { "" };
+            let output = self.exec(&format!("{umask}cat > {}{chmod}", quote(path)), &bytes, r#become, None)?;
+            return transferred(&output, path);
+        };
+        let mut offset = 0;
+        loop {
+            let mut piece = Vec::with_capacity(CHUNK_BYTES);
+            from.take(CHUNK_BYTES as u64).read_to_end(&mut piece).map_err(reading)?;
+            let (length, last) = (piece.len() as u64, piece.len() < CHUNK_BYTES);
+            let mut frame = Frame::new(0).with("op", "put").with("path", path).with("offset", offset).with("last", last);
+            if let Some(mode) = mode {
+                frame = frame.with("mode", mode);
+            }
+            helper.ask(frame.blob(piece), |_, answer| answer.flag("done").then_some(()))?;
+            offset += length;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Copies a file of the host's.
+    pub fn get(&self, path: &str, into: &mut dyn Write, r#become: Option<&Become>) -> Result<(), Error> {
+        let writing = |e: std::io::Error| Error::Failed(format!("failed to write what was {path}: {e}"));
+        let helper = if self.transport.name() == "local" && r#become.is_none() { None } else { self.helper(r#become)? };
+        let Some(helper) = helper else {
+            let output = self.exec(&format!("cat {}", quote(path)), &[], r#become, None)?;
+            transferred(&output, path)?;
+            return into.write_all(&output.stdout).map_err(writing);
+        };
+        helper.ask(Frame::new(0).with("op", "get").with("path", path), |_, answer| {
+            if answer.flag("done") {
+                return Some(Ok(()));
+            }
+            into.write_all(&answer.blob).map_err(writing).err().map(Err)
+        })?
+    }
+}
+
+fn transferred(output: &Output, path: &str) -> Result<(), Error> {
+    if output.rc == 0 {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(Error::Failed(format!("failed to transfer file to {path}:\n{}", errors.trim())))
+}
+
+fn module_frame(call: &ModuleCall, op: &str) -> Frame {
+    let environment: Map = call.environment.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+    let mut frame = Frame::new(0)
+        .with("op", op)
+        .with("name", call.name.as_str())
+        .with("args", call.args.clone())
+        .with("check", call.check)
+        .with("diff", call.diff)
+        .with("env", environment);
+    if let Some(directory) = &call.cwd {
+        frame = frame.with("cwd", directory.to_string_lossy());
+    }
+    if let Some(directory) = &call.tmpdir {
+        frame = frame.with("tmpdir", directory.to_string_lossy());
+    }
+    frame
+}
+
+fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_string);
+    let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let pair = |v: &Value| Some((v.get(0)?.as_str()?.to_string(), v.get(1)?.as_str()?.to_string()));
+    FetchRequest {
+        url: text("url").unwrap_or_default(),
+        method: text("method").unwrap_or_default(),
+        headers: fields.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(pair).collect(),
+        body,
+        timeout_s: fields.get("timeout_s").and_then(Value::as_u64).unwrap_or(10),
+        validate_certs: flag("validate_certs"),
+        follow_redirects: text("follow_redirects").unwrap_or_default(),
+        auth: fields.get("auth").and_then(pair),
+        force_basic_auth: flag("force_basic_auth"),
+        use_proxy: flag("use_proxy"),
+        unix_socket: text("unix_socket"),
+        client_cert: text("client_cert"),
+        client_key: text("client_key"),
+        ca_path: text("ca_path"),
+    }
+}
+
+/// A word that no prompt or output contains by chance.
+fn key() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut random = [0; 16];
+    // SAFETY: the buffer and its length belong together; a failure leaves zeros, and the counter still tells keys apart.
+    unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+    let letter = |b: u8| char::from(b'a' + b % 26);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    random.iter().map(|b| letter(*b)).chain((0..4).map(|n| letter((count >> (4 * n) & 15) as u8))).collect()
+}
