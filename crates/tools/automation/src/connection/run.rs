@@ -189,7 +189,13 @@ impl Connection {
         Ok(Some(result))
     }
 
-    fn module_here(&self, call: &ModuleCall, stream: Option<&mut dyn FnMut(&[u8])>) -> Map {
+    fn module_here(&self, call: &ModuleCall, mut stream: Option<&mut dyn FnMut(&[u8])>) -> Map {
+        let live = stream.is_some();
+        let mut forward = |bytes: &[u8]| {
+            if let Some(stream) = stream.as_deref_mut() {
+                stream(bytes);
+            }
+        };
         let fetcher = self.fetcher.clone();
         let mut fetch = |request: &FetchRequest| match &fetcher {
             Some(fetcher) => fetcher(request),
@@ -201,7 +207,9 @@ impl Connection {
         native.environment = call.environment.clone();
         native.cwd = call.cwd.clone();
         native.tmpdir = call.tmpdir.clone();
-        native.stream = stream;
+        if live {
+            native.stream = Some(&mut forward);
+        }
         if fetcher.is_some() {
             native.fetch = Some(&mut fetch);
         }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use russh::client::{self, Handle, Handler};
-use russh::keys::{Algorithm, PublicKeyBase64};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Preferred, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PublicKeyBase64, PublicKeyOrCertificate};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Preferred};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -231,10 +231,11 @@ impl Handler for Client {
         let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
             return Ok(self.refuse(Refusal::Text("Host key verification failed.".into())));
         };
-        let (kind, bytes) = match key.algorithm() {
-            Algorithm::Rsa { .. } => ("ssh-rsa".to_string(), key.public_key_base64()),
-            other => (other.as_str().to_string(), key.public_key_base64()),
+        let kind = match key.algorithm() {
+            Algorithm::Rsa { .. } => "ssh-rsa".to_string(),
+            other => other.as_str().to_string(),
         };
+        let bytes = key.public_key_base64();
         let learn = || match self.files.first() {
             // A key that can't be written down is asked about again next time.
             Some(file) if file.as_os_str() != "/dev/null" => drop(known_hosts::learn(file, &self.name, &kind, &bytes, self.hashed)),
