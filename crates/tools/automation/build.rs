@@ -3,7 +3,8 @@
 use std::{env, fs, path::PathBuf, process::Command};
 
 fn main() {
-    for path in ["helper/src", "helper/Cargo.toml", "helper/Cargo.lock", "modules/src", "modules/Cargo.toml"] {
+    for path in ["helper/src", "helper/Cargo.toml", "helper/Cargo.lock", "modules/src", "modules/Cargo.toml"]
+    {
         println!("cargo::rerun-if-changed=../{path}");
     }
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -17,7 +18,8 @@ fn main() {
         if offline {
             cargo.arg("--offline");
         }
-        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_MAKEFLAGS"] {
+        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_MAKEFLAGS"]
+        {
             cargo.env_remove(name);
         }
         // Static, so that it runs on any target of the machine's kind, whatever C library is there.
@@ -27,6 +29,7 @@ fn main() {
     assert!(build(true) || build(false), "the helper doesn't build");
     let program = fs::read(target.join(&triple).join("release/pileus-helper")).expect("the helper was built");
     let compressed = out.join("pileus-helper.zst");
-    fs::write(&compressed, zstd::bulk::compress(&program, 19).expect("zstd compresses")).expect("the output directory is writable");
+    fs::write(&compressed, zstd::bulk::compress(&program, 19).expect("zstd compresses"))
+        .expect("the output directory is writable");
     println!("cargo::rustc-env=PILEUS_HELPER={}", compressed.display());
 }

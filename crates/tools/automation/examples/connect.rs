@@ -61,9 +61,14 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
     let user = user.map(|u| Become::resolve(&method, Some(u), None, None, given));
     let outcome = pool.get(&options).and_then(|connection| {
         if words.first().is_some_and(|w| w == "raw") {
-            return connection.exec(&words[1..].join(" "), &[], user.as_ref(), None).map(|output| format!("{output:?}"));
+            return connection
+                .exec(&words[1..].join(" "), &[], user.as_ref(), None)
+                .map(|output| format!("{output:?}"));
         }
-        let mut call = ModuleCall { name: words.first().cloned().unwrap_or_else(|| "ping".into()), ..ModuleCall::default() };
+        let mut call = ModuleCall {
+            name: words.first().cloned().unwrap_or_else(|| "ping".into()),
+            ..ModuleCall::default()
+        };
         for word in words.iter().skip(1) {
             let (key, value) = word.split_once('=').unwrap_or(("_raw_params", word));
             call.args.insert(key.into(), value.into());
@@ -73,6 +78,8 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
     });
     match outcome {
         Ok(text) => println!("{host}: {text}"),
-        Err(error) => println!("{host}: {}: {error}", if error.is_unreachable() { "UNREACHABLE" } else { "FAILED" }),
+        Err(error) => {
+            println!("{host}: {}: {error}", if error.is_unreachable() { "UNREACHABLE" } else { "FAILED" })
+        }
     }
 }

@@ -57,7 +57,10 @@ pub fn start(frame: &Frame, output: &Arc<Output>) -> io::Result<()> {
 
 /// DIR/JID, where DIR may begin with ~.
 fn job_file(frame: &Frame) -> io::Result<PathBuf> {
-    let jid = frame.text("jid").filter(|j| !j.contains('/')).ok_or_else(|| io::Error::other("a job without an id"))?;
+    let jid = frame
+        .text("jid")
+        .filter(|j| !j.contains('/'))
+        .ok_or_else(|| io::Error::other("a job without an id"))?;
     let directory = frame.text("dir").unwrap_or("~/.ansible_async");
     let directory = match directory.strip_prefix("~/") {
         Some(rest) => Path::new(&std::env::var("HOME").unwrap_or_else(|_| "/".into())).join(rest),
@@ -100,7 +103,8 @@ pub fn run() -> i32 {
             // A group of its own, so that the whole job can be ended.
             // SAFETY: no preconditions.
             unsafe { libc::setpgid(0, 0) };
-            let mut result = module::call(&frame).map_or_else(|e| failure(&e.to_string()), pileus_modules::run);
+            let mut result =
+                module::call(&frame).map_or_else(|e| failure(&e.to_string()), pileus_modules::run);
             result.insert("ansible_job_id".into(), jid.into());
             result.insert("finished".into(), 1.into());
             result.insert("started".into(), 1.into());
@@ -108,7 +112,10 @@ pub fn run() -> i32 {
             0
         }
         -1 => {
-            let _ = write(&file, &json!({"failed": 1, "finished": 1, "started": 1, "msg": "no process for the job"}));
+            let _ = write(
+                &file,
+                &json!({"failed": 1, "finished": 1, "started": 1, "msg": "no process for the job"}),
+            );
             1
         }
         child => supervise(child, limit_s, &file, &jid),
@@ -130,7 +137,10 @@ fn supervise(child: libc::pid_t, limit_s: u64, file: &Path, jid: &str) -> i32 {
         libc::waitpid(child, &mut status, 0);
         if !ended {
             let message = format!("Timeout exceeded, the job was ended after {limit_s} seconds");
-            let _ = write(file, &json!({"failed": 1, "finished": 1, "started": 1, "ansible_job_id": jid, "msg": message, "child_pid": child}));
+            let _ = write(
+                file,
+                &json!({"failed": 1, "finished": 1, "started": 1, "ansible_job_id": jid, "msg": message, "child_pid": child}),
+            );
         }
     }
     0
@@ -148,7 +158,8 @@ fn write(file: &Path, value: &Value) -> io::Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(".tmp");
     let fresh = PathBuf::from(fresh);
-    let mut handle = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut handle =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     handle.write_all(value.to_string().as_bytes())?;
     fs::rename(&fresh, file)
 }

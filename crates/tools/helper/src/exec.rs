@@ -44,8 +44,16 @@ fn command(frame: &Frame) -> io::Result<Command> {
         command.arg("-c").arg(text);
         return Ok(command);
     }
-    let words: Vec<&str> = frame.head.get("argv").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let (program, arguments) = words.split_first().ok_or_else(|| io::Error::other("a command without words"))?;
+    let words: Vec<&str> = frame
+        .head
+        .get("argv")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| io::Error::other("a command without words"))?;
     let mut command = Command::new(program);
     command.args(arguments);
     Ok(command)

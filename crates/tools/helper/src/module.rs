@@ -40,7 +40,11 @@ pub fn call(frame: &Frame) -> io::Result<Call<'_>> {
 /// `env`: an object of texts.
 pub fn environment(head: &Map) -> Vec<(String, String)> {
     let variables = head.get("env").and_then(Value::as_object);
-    variables.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))).collect()
+    variables
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string())))
+        .collect()
 }
 
 /// Asks the controller for a URL: TLS and its certificates are there.
@@ -58,7 +62,8 @@ fn fetch(id: u64, request: &FetchRequest, output: &Output) -> Result<FetchReply,
         return Err(error.to_string());
     }
     let pair = |v: &Value| Some((v.get(0)?.as_str()?.to_string(), v.get(1)?.as_str()?.to_string()));
-    let headers = answer.head.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(pair).collect();
+    let headers =
+        answer.head.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(pair).collect();
     Ok(FetchReply {
         status: answer.head.get("status").and_then(Value::as_i64).unwrap_or(-1),
         reason: answer.text("reason").unwrap_or_default().to_string(),

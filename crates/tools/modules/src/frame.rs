@@ -114,7 +114,8 @@ impl Frame {
 }
 
 fn lengths(sizes: &[u8; 8]) -> io::Result<(usize, usize)> {
-    let number = |at: usize| u32::from_be_bytes([sizes[at], sizes[at + 1], sizes[at + 2], sizes[at + 3]]) as usize;
+    let number =
+        |at: usize| u32::from_be_bytes([sizes[at], sizes[at + 1], sizes[at + 2], sizes[at + 3]]) as usize;
     let (head, blob) = (number(0), number(4));
     if head > MAX_BYTES || blob > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no frame of the helper's"));

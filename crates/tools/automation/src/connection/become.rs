@@ -33,9 +33,38 @@ pub struct Become {
 
 /// The prompts of `su` in the languages that the reference knows.
 const SU_PROMPTS: &[&str] = &[
-    "Password", "암호", "パスワード", "Adgangskode", "Contraseña", "Contrasenya", "Hasło", "Heslo", "Jelszó", "Lösenord",
-    "Mật khẩu", "Mot de passe", "Parola", "Parool", "Pasahitza", "Passord", "Passwort", "Salasana", "Sandi", "Senha",
-    "Wachtwoord", "ססמה", "Лозинка", "Парола", "Пароль", "गुप्तशब्द", "शब्दकूट", "సంకేతపదము", "හස්පදය", "密码", "密碼", "口令",
+    "Password",
+    "암호",
+    "パスワード",
+    "Adgangskode",
+    "Contraseña",
+    "Contrasenya",
+    "Hasło",
+    "Heslo",
+    "Jelszó",
+    "Lösenord",
+    "Mật khẩu",
+    "Mot de passe",
+    "Parola",
+    "Parool",
+    "Pasahitza",
+    "Passord",
+    "Passwort",
+    "Salasana",
+    "Sandi",
+    "Senha",
+    "Wachtwoord",
+    "ססמה",
+    "Лозинка",
+    "Парола",
+    "Пароль",
+    "गुप्तशब्द",
+    "शब्दकूट",
+    "సంకేతపదము",
+    "හස්පදය",
+    "密码",
+    "密碼",
+    "口令",
 ];
 
 impl Become {
@@ -64,7 +93,8 @@ impl Become {
                     flags = without_n(&flags);
                     prompt = format!("-p \"{}\"", self.sudo_prompt(key));
                 }
-                let user = if self.user.is_empty() { String::new() } else { format!("-u {}", quote(&self.user)) };
+                let user =
+                    if self.user.is_empty() { String::new() } else { format!("-u {}", quote(&self.user)) };
                 let words = [exe.as_str(), &flags, &prompt, &user, shell, "-c", &quote(&success)];
                 let line = words.iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(" ");
                 Ok(match &self.chdir {
@@ -74,7 +104,13 @@ impl Become {
             }
             "su" => {
                 let inner = format!("{shell} -c {}", quote(&success));
-                let words = [exe.as_str(), self.flags.as_deref().unwrap_or(""), &quote(&self.user), "-c", &quote(&inner)];
+                let words = [
+                    exe.as_str(),
+                    self.flags.as_deref().unwrap_or(""),
+                    &quote(&self.user),
+                    "-c",
+                    &quote(&inner),
+                ];
                 Ok(words.iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(" "))
             }
             "doas" => {
@@ -124,7 +160,8 @@ impl Become {
     fn missing(&self, text: &str) -> bool {
         match self.method.as_str() {
             "sudo" => {
-                text.contains("Sorry, a password is required to run sudo") || text.contains("sudo: a password is required")
+                text.contains("Sorry, a password is required to run sudo")
+                    || text.contains("sudo: a password is required")
             }
             "doas" => text.contains("Authorization required"),
             _ => false,
@@ -134,7 +171,9 @@ impl Become {
 
 /// How often `prompt`, blanks and a colon (ASCII or full width) stand in the text.
 fn prompted(text: &str, prompt: &str) -> usize {
-    text.match_indices(prompt).filter(|(at, _)| text[at + prompt.len()..].trim_start().starts_with([':', '：'])).count()
+    text.match_indices(prompt)
+        .filter(|(at, _)| text[at + prompt.len()..].trim_start().starts_with([':', '：']))
+        .count()
 }
 
 /// The flags without `-n`: with a password, sudo must ask.
@@ -148,7 +187,12 @@ fn without_n(flags: &str) -> String {
 }
 
 /// Talks until the command runs as the user; gives what it said after that (output, errors).
-pub fn negotiate(spawned: &mut Spawned, r#become: &Become, key: &str, wait: Duration) -> Result<(Vec<u8>, Vec<u8>), Error> {
+pub fn negotiate(
+    spawned: &mut Spawned,
+    r#become: &Become,
+    key: &str,
+    wait: Duration,
+) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let marker = format!("BECOME-SUCCESS-{key}");
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (mut sent, deadline) = (false, Instant::now() + wait);
@@ -194,7 +238,9 @@ pub fn negotiate(spawned: &mut Spawned, r#become: &Become, key: &str, wait: Dura
                 return Err(Error::Failed(format!("Missing {} password", r#become.method)));
             };
             if let Some(input) = &mut spawned.input {
-                input.write(format!("{password}\n").as_bytes()).map_err(|e| Error::Unreachable(e.to_string()))?;
+                input
+                    .write(format!("{password}\n").as_bytes())
+                    .map_err(|e| Error::Unreachable(e.to_string()))?;
             }
             sent = true;
         }

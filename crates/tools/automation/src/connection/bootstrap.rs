@@ -38,7 +38,10 @@ pub fn program() -> Result<&'static Program, Error> {
         let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
         Ok(Program { bytes, hash })
     };
-    PROGRAM.get_or_init(unpack).as_ref().map_err(|e: &String| Error::Failed(format!("failed to unpack the helper: {e}")))
+    PROGRAM
+        .get_or_init(unpack)
+        .as_ref()
+        .map_err(|e: &String| Error::Failed(format!("failed to unpack the helper: {e}")))
 }
 
 /// Whether a host's answer (`Linux x86_64`) names a machine that runs our helper.

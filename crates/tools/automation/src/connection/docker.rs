@@ -41,7 +41,9 @@ impl Engine {
                 Some(("tcp" | "http", address)) if std::env::var_os("DOCKER_TLS_VERIFY").is_none() => {
                     Ok(Engine::Tcp(address.trim_end_matches('/').into()))
                 }
-                _ => Err(Error::Failed(format!("the docker connection can't use DOCKER_HOST={host}: only unix:// and plain tcp://"))),
+                _ => Err(Error::Failed(format!(
+                    "the docker connection can't use DOCKER_HOST={host}: only unix:// and plain tcp://"
+                ))),
             },
         }
     }
@@ -109,7 +111,11 @@ impl Docker {
     /// A container by name or id; nothing is asked yet.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let host = std::env::var("DOCKER_HOST").ok();
-        Ok(Docker { engine: Engine::of(host.as_deref())?, container: options.host.clone(), user: options.user.clone() })
+        Ok(Docker {
+            engine: Engine::of(host.as_deref())?,
+            container: options.host.clone(),
+            user: options.user.clone(),
+        })
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>, upgrade: bool) -> io::Result<Reply> {
@@ -170,7 +176,8 @@ fn read_body(stream: &mut BufReader<Stream>, length: Option<u64>, chunked: bool)
         return Ok(body);
     }
     loop {
-        let size = u64::from_str_radix(line(stream)?.split(';').next().unwrap_or(""), 16).map_err(io::Error::other)?;
+        let size = u64::from_str_radix(line(stream)?.split(';').next().unwrap_or(""), 16)
+            .map_err(io::Error::other)?;
         stream.take(size).read_to_end(&mut body)?;
         line(stream)?;
         if size == 0 {
@@ -199,7 +206,9 @@ impl Transport for Docker {
             .map_err(|e| self.unreachable(&e.to_string()))?;
         if !matches!(reply.status, 101 | 200) {
             let value: Value = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
-            return Err(self.unreachable(value.get("message").and_then(Value::as_str).unwrap_or("the command was not started")));
+            return Err(self.unreachable(
+                value.get("message").and_then(Value::as_str).unwrap_or("the command was not started"),
+            ));
         }
         let writer = reply.stream.get_ref().try_clone().map_err(|e| self.unreachable(&e.to_string()))?;
         let (sender, events) = sync_channel(256);
@@ -208,7 +217,11 @@ impl Transport for Docker {
         std::thread::Builder::new()
             .name("docker".into())
             .spawn(move || {
-                if tty { plain(&mut stream, &sender) } else { multiplexed(&mut stream, &sender) }
+                if tty {
+                    plain(&mut stream, &sender)
+                } else {
+                    multiplexed(&mut stream, &sender)
+                }
                 let state = engine.ask("GET", &format!("/exec/{id}/json"), None);
                 if let Ok(code) = state.map(|s| s.get("ExitCode").and_then(Value::as_i64).unwrap_or(255)) {
                     // Nobody may be listening any more.

@@ -33,7 +33,12 @@ struct Waiting {
 impl Helper {
     /// Follows the bootstrap script's talk until the helper speaks. `None`: this host can't run it.
     /// `seen` is what the command said already.
-    pub fn start(mut spawned: Spawned, seen: Vec<u8>, wait: Duration, lost: &str) -> Result<Option<Self>, Error> {
+    pub fn start(
+        mut spawned: Spawned,
+        seen: Vec<u8>,
+        wait: Duration,
+        lost: &str,
+    ) -> Result<Option<Self>, Error> {
         let program = bootstrap::program()?;
         let (mut text, mut pushed, mut errors) = (seen, false, Vec::new());
         let deadline = Instant::now() + wait;
@@ -44,7 +49,8 @@ impl Helper {
             if let Some(at) = find(&text, bootstrap::NEED).filter(|_| !pushed)
                 && let Some(length) = text[at..].iter().position(|b| *b == b'\n')
             {
-                let system = String::from_utf8_lossy(&text[at + bootstrap::NEED.len()..at + length]).into_owned();
+                let system =
+                    String::from_utf8_lossy(&text[at + bootstrap::NEED.len()..at + length]).into_owned();
                 if !bootstrap::runs_on(&system) {
                     return Ok(None);
                 }
@@ -59,9 +65,14 @@ impl Helper {
                 Ok(Event::Exit(255)) => return Err(Error::Unreachable(unreachable(lost, &errors))),
                 Ok(Event::Exit(_)) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::Unreachable(format!("{lost}: the helper did not answer within {} s", wait.as_secs())));
+                    return Err(Error::Unreachable(format!(
+                        "{lost}: the helper did not answer within {} s",
+                        wait.as_secs()
+                    )));
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(Error::Unreachable(unreachable(lost, &errors))),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Unreachable(unreachable(lost, &errors)));
+                }
             }
         };
         let Some(input) = spawned.input else { return Ok(None) };
@@ -84,7 +95,13 @@ impl Helper {
             .stack_size(256 * 1024)
             .spawn(move || read(&events, decoder, &shared))
             .map_err(|e| Error::Failed(format!("no thread for the helper: {e}")))?;
-        Ok(Some(Helper { input: Mutex::new(input), waiting, next: AtomicU64::new(1), hello, lost: lost.into() }))
+        Ok(Some(Helper {
+            input: Mutex::new(input),
+            waiting,
+            next: AtomicU64::new(1),
+            hello,
+            lost: lost.into(),
+        }))
     }
 
     /// What the helper said of its host: `uid`, `cwd`, `home`, `modules`.
@@ -123,7 +140,10 @@ impl Helper {
 
     /// Sends a frame of a request that is running.
     pub fn send(&self, frame: &Frame) -> Result<(), Error> {
-        self.input.lock().write(&frame.encode()).map_err(|e| Error::Unreachable(format!("{}: {e}", self.lost)))
+        self.input
+            .lock()
+            .write(&frame.encode())
+            .map_err(|e| Error::Unreachable(format!("{}: {e}", self.lost)))
     }
 
     /// Sends a request and hands every answer to `each` until it gives a value.

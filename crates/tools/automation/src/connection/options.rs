@@ -59,7 +59,13 @@ pub struct Options {
 
 impl Options {
     /// The options of a plugin for the host `inventory_hostname`; `user` and `port` are the task's keywords.
-    pub fn resolve(plugin: &str, inventory_hostname: &str, user: Option<&str>, port: Option<u16>, from: &dyn Settings) -> Self {
+    pub fn resolve(
+        plugin: &str,
+        inventory_hostname: &str,
+        user: Option<&str>,
+        port: Option<u16>,
+        from: &dyn Settings,
+    ) -> Self {
         let var = |names: &[&str]| names.iter().rev().find_map(|name| from.var(name));
         let text = |v: Option<String>| v.filter(|v| !v.is_empty());
         let boolean = |v: Option<String>, default: bool| v.map_or(default, |v| truth(&v));
@@ -78,7 +84,12 @@ impl Options {
             .unwrap_or_else(|| "-C -o ControlMaster=auto -o ControlPersist=60s".into());
         let common = arguments(&["ansible_ssh_common_args"], "ANSIBLE_SSH_COMMON_ARGS", "ssh_common_args");
         let extra = arguments(&["ansible_ssh_extra_args"], "ANSIBLE_SSH_EXTRA_ARGS", "ssh_extra_args");
-        let all = [ssh_args, common, extra].iter().map(|a| a.trim()).filter(|a| !a.is_empty()).collect::<Vec<_>>().join(" ");
+        let all = [ssh_args, common, extra]
+            .iter()
+            .map(|a| a.trim())
+            .filter(|a| !a.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
         let docker = plugin == "docker";
         Options {
             plugin: plugin.into(),
@@ -102,10 +113,14 @@ impl Options {
                     .or_else(|| setting(&["ANSIBLE_PRIVATE_KEY_FILE"], &[("defaults", "private_key_file")])),
             ),
             private_key: text(
-                var(&["ansible_private_key", "ansible_ssh_private_key"]).or_else(|| setting(&["ANSIBLE_PRIVATE_KEY"], &[])),
+                var(&["ansible_private_key", "ansible_ssh_private_key"])
+                    .or_else(|| setting(&["ANSIBLE_PRIVATE_KEY"], &[])),
             ),
-            private_key_passphrase: var(&["ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase"])
-                .or_else(|| setting(&["ANSIBLE_PRIVATE_KEY_PASSPHRASE"], &[])),
+            private_key_passphrase: var(&[
+                "ansible_private_key_passphrase",
+                "ansible_ssh_private_key_passphrase",
+            ])
+            .or_else(|| setting(&["ANSIBLE_PRIVATE_KEY_PASSPHRASE"], &[])),
             host_key_checking: boolean(
                 var(&["ansible_host_key_checking", "ansible_ssh_host_key_checking"]).or_else(|| {
                     setting(
@@ -120,41 +135,63 @@ impl Options {
                 .or_else(|| setting(&["ANSIBLE_SSH_EXECUTABLE"], &[("ssh_connection", "ssh_executable")]))
                 .unwrap_or_else(|| "ssh".into()),
             control_path: text(
-                var(&["ansible_control_path"])
-                    .or_else(|| setting(&["ANSIBLE_SSH_CONTROL_PATH"], &[("ssh_connection", "control_path")])),
+                var(&["ansible_control_path"]).or_else(|| {
+                    setting(&["ANSIBLE_SSH_CONTROL_PATH"], &[("ssh_connection", "control_path")])
+                }),
             ),
             control_path_dir: var(&["ansible_control_path_dir"])
-                .or_else(|| setting(&["ANSIBLE_SSH_CONTROL_PATH_DIR"], &[("ssh_connection", "control_path_dir")]))
+                .or_else(|| {
+                    setting(&["ANSIBLE_SSH_CONTROL_PATH_DIR"], &[("ssh_connection", "control_path_dir")])
+                })
                 .unwrap_or_else(|| "~/.ansible/cp".into()),
             use_tty: boolean(
-                var(&["ansible_ssh_use_tty"]).or_else(|| setting(&["ANSIBLE_SSH_USETTY"], &[("ssh_connection", "usetty")])),
+                var(&["ansible_ssh_use_tty"])
+                    .or_else(|| setting(&["ANSIBLE_SSH_USETTY"], &[("ssh_connection", "usetty")])),
                 true,
             ),
             pkcs11_provider: text(
-                var(&["ansible_ssh_pkcs11_provider"])
-                    .or_else(|| setting(&["ANSIBLE_PKCS11_PROVIDER"], &[("ssh_connection", "pkcs11_provider")])),
+                var(&["ansible_ssh_pkcs11_provider"]).or_else(|| {
+                    setting(&["ANSIBLE_PKCS11_PROVIDER"], &[("ssh_connection", "pkcs11_provider")])
+                }),
             ),
             retries: var(&["ansible_ssh_retries"])
-                .or_else(|| setting(&["ANSIBLE_SSH_RETRIES"], &[("connection", "retries"), ("ssh_connection", "retries")]))
+                .or_else(|| {
+                    setting(
+                        &["ANSIBLE_SSH_RETRIES"],
+                        &[("connection", "retries"), ("ssh_connection", "retries")],
+                    )
+                })
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(0),
             timeout_s: var(&["ansible_ssh_timeout"])
                 .or_else(|| {
-                    setting(&["ANSIBLE_TIMEOUT", "ANSIBLE_SSH_TIMEOUT"], &[("defaults", "timeout"), ("ssh_connection", "timeout")])
+                    setting(
+                        &["ANSIBLE_TIMEOUT", "ANSIBLE_SSH_TIMEOUT"],
+                        &[("defaults", "timeout"), ("ssh_connection", "timeout")],
+                    )
                 })
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(10),
             executable: var(&["ansible_shell_executable"])
                 .or_else(|| setting(&["ANSIBLE_EXECUTABLE"], &[("defaults", "executable")]))
                 .unwrap_or_else(|| "/bin/sh".into()),
-            helper: boolean(var(&["ansible_pileus_helper"]).or_else(|| setting(&["PILEUS_ANSIBLE_HELPER"], &[])), true),
+            helper: boolean(
+                var(&["ansible_pileus_helper"]).or_else(|| setting(&["PILEUS_ANSIBLE_HELPER"], &[])),
+                true,
+            ),
         }
     }
 }
 
 impl Become {
     /// Who the task becomes; the arguments are its keywords (`become_method`, `become_user`, `become_exe`, `become_flags`).
-    pub fn resolve(method: &str, user: Option<&str>, exe: Option<&str>, flags: Option<&str>, from: &dyn Settings) -> Self {
+    pub fn resolve(
+        method: &str,
+        user: Option<&str>,
+        exe: Option<&str>,
+        flags: Option<&str>,
+        from: &dyn Settings,
+    ) -> Self {
         let method = method.rsplit('.').next().unwrap_or(method).to_string();
         let upper = method.to_uppercase();
         let section = format!("{method}_become_plugin");
@@ -176,10 +213,14 @@ impl Become {
             .or_else(|| from.var("ansible_become_pass"))
             .or_else(|| from.var("ansible_become_password"))
             .or_else(|| {
-                from.setting(&["ANSIBLE_BECOME_PASS", &format!("ANSIBLE_{upper}_PASS")], &[(&section, "password")])
+                from.setting(
+                    &["ANSIBLE_BECOME_PASS", &format!("ANSIBLE_{upper}_PASS")],
+                    &[(&section, "password")],
+                )
             });
         Become {
-            user: option(["user", "user"], user, ["USER", "USER"], ["user", "user"]).unwrap_or_else(|| "root".into()),
+            user: option(["user", "user"], user, ["USER", "USER"], ["user", "user"])
+                .unwrap_or_else(|| "root".into()),
             exe: option(["exe", "exe"], exe, ["EXE", "EXE"], ["exe", "executable"]).unwrap_or_default(),
             flags: option(["flags", "flags"], flags, ["FLAGS", "FLAGS"], ["flags", "flags"]),
             password: password.filter(|p| !p.is_empty()),
@@ -220,11 +261,19 @@ mod tests {
     #[test]
     fn variables_win_over_keywords_over_settings() {
         let from = Fixed(HashMap::from([
-            ("ansible_host", "a"), ("ansible_ssh_host", "b"), ("ansible_port", "2200"), ("ANSIBLE_REMOTE_USER", "env"),
-            ("ssh_connection.ssh_extra_args", "-q"), ("ANSIBLE_SSH_ARGS", ""), ("ansible_ssh_common_args", "-o A=b"),
+            ("ansible_host", "a"),
+            ("ansible_ssh_host", "b"),
+            ("ansible_port", "2200"),
+            ("ANSIBLE_REMOTE_USER", "env"),
+            ("ssh_connection.ssh_extra_args", "-q"),
+            ("ANSIBLE_SSH_ARGS", ""),
+            ("ansible_ssh_common_args", "-o A=b"),
         ]));
         let options = Options::resolve("ansible.builtin.ssh", "name", Some("kw"), Some(1), &from);
-        assert_eq!((options.host.as_str(), options.port, options.user.as_deref()), ("b", Some(2200), Some("kw")));
+        assert_eq!(
+            (options.host.as_str(), options.port, options.user.as_deref()),
+            ("b", Some(2200), Some("kw"))
+        );
         assert_eq!((options.ssh_args.as_str(), options.plugin.as_str()), ("-o A=b -q", "ssh"));
         assert_eq!(Options::resolve("ssh", "name", None, None, &from).user.as_deref(), Some("env"));
     }
@@ -232,11 +281,16 @@ mod tests {
     #[test]
     fn become_options() {
         let from = Fixed(HashMap::from([
-            ("ansible_become_user", "bob"), ("ansible_sudo_user", "eve"), ("ansible_become_pass", "s"),
+            ("ansible_become_user", "bob"),
+            ("ansible_sudo_user", "eve"),
+            ("ansible_become_pass", "s"),
             ("sudo_become_plugin.flags", "-H"),
         ]));
         let sudo = Become::resolve("sudo", Some("kw"), None, None, &from);
-        assert_eq!((sudo.user.as_str(), sudo.password.as_deref(), sudo.flags.as_deref()), ("eve", Some("s"), Some("-H")));
+        assert_eq!(
+            (sudo.user.as_str(), sudo.password.as_deref(), sudo.flags.as_deref()),
+            ("eve", Some("s"), Some("-H"))
+        );
         assert_eq!(Become::resolve("su", Some("kw"), None, None, &from).user, "bob");
     }
 }

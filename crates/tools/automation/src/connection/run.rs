@@ -12,10 +12,10 @@ use pileus_modules::frame::{CHUNK_BYTES, Frame};
 use pileus_modules::{Call, FetchReply, FetchRequest, Map};
 use serde_json::Value;
 
+use super::r#become::negotiate;
 use super::bootstrap;
 use super::docker::Docker;
 use super::local::Local;
-use super::r#become::negotiate;
 use super::spawn::{Event, Spawned, Transport, quote};
 use super::ssh;
 use super::{Become, Error, Helper, Options};
@@ -217,7 +217,12 @@ impl Connection {
     }
 
     /// Starts a native module that outlives the connection; its result says where `async_status` looks.
-    pub fn module_async(&self, call: &ModuleCall, job: &Job, r#become: Option<&Become>) -> Result<Option<Map>, Error> {
+    pub fn module_async(
+        &self,
+        call: &ModuleCall,
+        job: &Job,
+        r#become: Option<&Become>,
+    ) -> Result<Option<Map>, Error> {
         if !pileus_modules::exists(&call.name) {
             return Ok(None);
         }
@@ -279,15 +284,25 @@ impl Connection {
     }
 
     /// Starts a command as the user; what it said after become succeeded (output, errors).
-    fn spawn(&self, command: &str, r#become: Option<&Become>, tty: bool) -> Result<(Spawned, Vec<u8>, Vec<u8>), Error> {
+    fn spawn(
+        &self,
+        command: &str,
+        r#become: Option<&Become>,
+        tty: bool,
+    ) -> Result<(Spawned, Vec<u8>, Vec<u8>), Error> {
         let shell = &self.options.executable;
         let Some(user) = r#become else {
-            let line = if self.transport.name() == "local" { command.into() } else { format!("{shell} -c {}", quote(command)) };
+            let line = if self.transport.name() == "local" {
+                command.into()
+            } else {
+                format!("{shell} -c {}", quote(command))
+            };
             return Ok((self.transport.spawn(&line, tty)?, Vec::new(), Vec::new()));
         };
         let key = key();
         let line = user.command(command, shell, &key)?;
-        let line = if self.transport.name() == "local" { line } else { format!("{shell} -c {}", quote(&line)) };
+        let line =
+            if self.transport.name() == "local" { line } else { format!("{shell} -c {}", quote(&line)) };
         let mut spawned = self.transport.spawn(&line, tty)?;
         let wait = Duration::from_secs(self.options.timeout_s + 2);
         let (stdout, stderr) = negotiate(&mut spawned, user, &key, wait)?;
@@ -324,7 +339,10 @@ impl Connection {
 
     fn lost(&self) -> String {
         match self.transport.name() {
-            "ssh" => format!("Failed to connect to the host via ssh: Shared connection to {} closed.", self.options.host),
+            "ssh" => format!(
+                "Failed to connect to the host via ssh: Shared connection to {} closed.",
+                self.options.host
+            ),
             name => format!("the {name} connection to {} was lost", self.options.host),
         }
     }
@@ -347,15 +365,26 @@ impl Connection {
     }
 
     /// Copies bytes to a file of the user's; `mode` is set when it is whole.
-    pub fn put(&self, from: &mut dyn Read, path: &str, mode: Option<u32>, r#become: Option<&Become>) -> Result<(), Error> {
+    pub fn put(
+        &self,
+        from: &mut dyn Read,
+        path: &str,
+        mode: Option<u32>,
+        r#become: Option<&Become>,
+    ) -> Result<(), Error> {
         let reading = |e: std::io::Error| Error::Failed(format!("failed to read what is to be {path}: {e}"));
-        let helper = if self.transport.name() == "local" && r#become.is_none() { None } else { self.helper(r#become)? };
+        let helper = if self.transport.name() == "local" && r#become.is_none() {
+            None
+        } else {
+            self.helper(r#become)?
+        };
         let Some(helper) = helper else {
             let mut bytes = Vec::new();
             from.read_to_end(&mut bytes).map_err(reading)?;
             let chmod = mode.map(|m| format!(" && chmod {m:o} {}", quote(path))).unwrap_or_default();
             let umask = if mode.is_some() { "umask 077 && " } else { "" };
-            let output = self.exec(&format!("{umask}cat > {}{chmod}", quote(path)), &bytes, r#become, None)?;
+            let output =
+                self.exec(&format!("{umask}cat > {}{chmod}", quote(path)), &bytes, r#become, None)?;
             return transferred(&output, path);
         };
         let mut offset = 0;
@@ -363,7 +392,8 @@ impl Connection {
             let mut piece = Vec::with_capacity(CHUNK_BYTES);
             from.take(CHUNK_BYTES as u64).read_to_end(&mut piece).map_err(reading)?;
             let (length, last) = (piece.len() as u64, piece.len() < CHUNK_BYTES);
-            let mut frame = Frame::new(0).with("op", "put").with("path", path).with("offset", offset).with("last", last);
+            let mut frame =
+                Frame::new(0).with("op", "put").with("path", path).with("offset", offset).with("last", last);
             if let Some(mode) = mode {
                 frame = frame.with("mode", mode);
             }
@@ -378,7 +408,11 @@ impl Connection {
     /// Copies a file of the host's.
     pub fn get(&self, path: &str, into: &mut dyn Write, r#become: Option<&Become>) -> Result<(), Error> {
         let writing = |e: std::io::Error| Error::Failed(format!("failed to write what was {path}: {e}"));
-        let helper = if self.transport.name() == "local" && r#become.is_none() { None } else { self.helper(r#become)? };
+        let helper = if self.transport.name() == "local" && r#become.is_none() {
+            None
+        } else {
+            self.helper(r#become)?
+        };
         let Some(helper) = helper else {
             let output = self.exec(&format!("cat {}", quote(path)), &[], r#become, None)?;
             transferred(&output, path)?;
@@ -426,7 +460,13 @@ fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
     FetchRequest {
         url: text("url").unwrap_or_default(),
         method: text("method").unwrap_or_default(),
-        headers: fields.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(pair).collect(),
+        headers: fields
+            .get("headers")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(pair)
+            .collect(),
         body,
         timeout_s: fields.get("timeout_s").and_then(Value::as_u64).unwrap_or(10),
         validate_certs: flag("validate_certs"),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use russh::client::{Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, decode_secret_key, load_secret_key};
+use russh::keys::{
+    Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, decode_secret_key, load_secret_key,
+};
 use russh::{MethodKind, MethodSet};
 
 use super::config::{Wanted, home, path};
@@ -18,17 +20,25 @@ const DEFAULT_KEYS: &[&str] = &["id_rsa", "id_ecdsa", "id_ed25519", "id_dsa"];
 const MAX_QUESTIONS: u32 = 3;
 
 /// Authenticates. The error is what `ssh` would print.
-pub async fn authenticate(handle: &mut Handle<Client>, user: &str, options: &Options, wanted: &Wanted) -> Result<(), String> {
+pub async fn authenticate(
+    handle: &mut Handle<Client>,
+    user: &str,
+    options: &Options,
+    wanted: &Wanted,
+) -> Result<(), String> {
     let broken = |e: russh::Error| format!("{user}@{}: {e}", options.host);
     let methods = match handle.authenticate_none(user).await.map_err(broken)? {
         russh::client::AuthResult::Success => return Ok(()),
         russh::client::AuthResult::Failure { remaining_methods, .. } => remaining_methods,
     };
     let allowed = |kind: MethodKind, flag: Option<bool>| {
-        let listed = wanted.methods.as_ref().is_none_or(|m| m.iter().any(|m| m == String::from(&kind).as_str()));
+        let listed =
+            wanted.methods.as_ref().is_none_or(|m| m.iter().any(|m| m == String::from(&kind).as_str()));
         methods.contains(&kind) && flag != Some(false) && listed
     };
-    if allowed(MethodKind::PublicKey, wanted.public_key) && public_keys(handle, user, options, wanted).await.map_err(broken)? {
+    if allowed(MethodKind::PublicKey, wanted.public_key)
+        && public_keys(handle, user, options, wanted).await.map_err(broken)?
+    {
         return Ok(());
     }
     if let Some(password) = &options.password {
@@ -62,7 +72,13 @@ async fn public_keys(
     let mut in_agent = Vec::new();
     if let Some(agent) = &mut agent {
         // An agent that doesn't answer has no keys for us.
-        in_agent = agent.request_identities().await.unwrap_or_default().iter().map(|i| i.public_key().into_owned()).collect();
+        in_agent = agent
+            .request_identities()
+            .await
+            .unwrap_or_default()
+            .iter()
+            .map(|i| i.public_key().into_owned())
+            .collect();
     }
     let mut keys: Vec<PrivateKey> = Vec::new();
     if let Some(text) = &options.private_key {
@@ -137,7 +153,10 @@ async fn keyboard(handle: &mut Handle<Client>, user: &str, password: &str) -> Re
             KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
                 // The password once; a second question is about something that we don't know.
                 let first = questions == 0;
-                let replies = prompts.iter().map(|_| if first { password.to_string() } else { String::new() }).collect();
+                let replies = prompts
+                    .iter()
+                    .map(|_| if first { password.to_string() } else { String::new() })
+                    .collect();
                 questions += u32::from(!prompts.is_empty());
                 if questions > MAX_QUESTIONS {
                     return Ok(false);

@@ -57,11 +57,37 @@ pub struct Wanted {
 
 /// Keywords without effect on what runs over the connection.
 const PASSED_OVER: &[&str] = &[
-    "addkeystoagent", "batchmode", "checkhostip", "clearallforwardings", "compression", "controlmaster", "controlpath",
-    "controlpersist", "escapechar", "exitonforwardfailure", "fingerprinthash", "forwardx11timeout", "gssapidelegatecredentials",
-    "hostbasedauthentication", "ignoreunknown", "ipqos", "loglevel", "logverbose", "numberofpasswordprompts", "permitlocalcommand",
-    "requesttty", "serveralivecountmax", "streamlocalbindunlink", "syslogfacility", "tcpkeepalive", "updatehostkeys",
-    "verifyhostkeydns", "visualhostkey", "forwardx11trusted", "connectionattempts", "nohostauthenticationforlocalhost",
+    "addkeystoagent",
+    "batchmode",
+    "checkhostip",
+    "clearallforwardings",
+    "compression",
+    "controlmaster",
+    "controlpath",
+    "controlpersist",
+    "escapechar",
+    "exitonforwardfailure",
+    "fingerprinthash",
+    "forwardx11timeout",
+    "gssapidelegatecredentials",
+    "hostbasedauthentication",
+    "ignoreunknown",
+    "ipqos",
+    "loglevel",
+    "logverbose",
+    "numberofpasswordprompts",
+    "permitlocalcommand",
+    "requesttty",
+    "serveralivecountmax",
+    "streamlocalbindunlink",
+    "syslogfacility",
+    "tcpkeepalive",
+    "updatehostkeys",
+    "verifyhostkeydns",
+    "visualhostkey",
+    "forwardx11trusted",
+    "connectionattempts",
+    "nohostauthenticationforlocalhost",
 ];
 
 impl Wanted {
@@ -110,7 +136,9 @@ impl Wanted {
             }
             "passwordauthentication" => drop(self.password.get_or_insert(yes)),
             "pubkeyauthentication" => drop(self.public_key.get_or_insert(yes)),
-            "kbdinteractiveauthentication" | "challengeresponseauthentication" => drop(self.keyboard.get_or_insert(yes)),
+            "kbdinteractiveauthentication" | "challengeresponseauthentication" => {
+                drop(self.keyboard.get_or_insert(yes))
+            }
             // Without tickets there is nothing that it could do.
             "gssapiauthentication" => {
                 if yes && has_tickets() {
@@ -185,7 +213,9 @@ fn arguments(text: &str, wanted: &mut Wanted, files: &mut Option<Vec<PathBuf>>) 
     let Some(words) = split(text) else { return wanted.program("arguments that are no words") };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix('-').filter(|f| !f.is_empty()) else { return wanted.program(word) };
+        let Some(flag) = word.strip_prefix('-').filter(|f| !f.is_empty()) else {
+            return wanted.program(word);
+        };
         let letter = flag.chars().next().unwrap_or('-');
         let rest = flag[letter.len_utf8()..].to_string();
         match letter {
@@ -256,7 +286,11 @@ fn read(file: &Path, wanted: &mut Wanted, depth: u8) {
                     wanted.program(line);
                 } else if !value.contains(['*', '?', '[']) {
                     for name in value.split_whitespace() {
-                        let base = if file.starts_with("/etc") { PathBuf::from("/etc/ssh") } else { home().join(".ssh") };
+                        let base = if file.starts_with("/etc") {
+                            PathBuf::from("/etc/ssh")
+                        } else {
+                            home().join(".ssh")
+                        };
                         read(&base.join(path(name)), wanted, depth + 1);
                     }
                 }
@@ -272,7 +306,9 @@ fn include_dir_is_empty(value: &str) -> bool {
     let (directory, pattern) = value.rsplit_once('/').unwrap_or(("/etc/ssh", value));
     let suffix = pattern.trim_start_matches('*');
     match std::fs::read_dir(path(directory)) {
-        Ok(mut entries) => !entries.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().ends_with(suffix))),
+        Ok(mut entries) => {
+            !entries.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().ends_with(suffix)))
+        }
         Err(_) => true,
     }
 }
@@ -315,13 +351,18 @@ mod tests {
     fn the_default_arguments_are_native() {
         assert_eq!(of("-C -o ControlMaster=auto -o ControlPersist=60s"), Wanted::default());
         let wanted = of("-o StrictHostKeyChecking=no -oPort=2222 -p 1 -i '/a b' -o \"User x\"");
-        assert_eq!((wanted.strict.as_deref(), wanted.port, wanted.user.as_deref()), (Some("no"), Some(2222), Some("x")));
+        assert_eq!(
+            (wanted.strict.as_deref(), wanted.port, wanted.user.as_deref()),
+            (Some("no"), Some(2222), Some("x"))
+        );
         assert_eq!((wanted.identity_files, wanted.needs_program), (vec!["/a b".to_string()], None));
     }
 
     #[test]
     fn what_is_not_understood_needs_the_program() {
-        for arguments in ["-J jump", "-o ProxyCommand='nc %h %p'", "-o Ciphers=aes128-ctr", "-w 0", "'", "host"] {
+        for arguments in
+            ["-J jump", "-o ProxyCommand='nc %h %p'", "-o Ciphers=aes128-ctr", "-w 0", "'", "host"]
+        {
             assert!(of(arguments).needs_program.is_some(), "{arguments}");
         }
         assert_eq!(of("-o ProxyCommand=none").needs_program, None);
@@ -335,7 +376,10 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let mut wanted = Wanted { alias: "web1".into(), ..Wanted::default() };
         read(&file, &mut wanted, 0);
-        assert_eq!((wanted.port, wanted.user.as_deref(), wanted.needs_program), (Some(2201), Some("first"), None));
+        assert_eq!(
+            (wanted.port, wanted.user.as_deref(), wanted.needs_program),
+            (Some(2201), Some("first"), None)
+        );
         let mut wanted = Wanted { alias: "web9".into(), ..Wanted::default() };
         read(&file, &mut wanted, 0);
         assert_eq!((wanted.port, wanted.identity_files.len()), (Some(2202), 0));

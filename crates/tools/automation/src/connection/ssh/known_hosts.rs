@@ -122,7 +122,12 @@ mod tests {
         let file = directory.join("sub/known_hosts");
         learn(&file, &name("Host", 2222), "ssh-ed25519", "AAAA", true).unwrap();
         learn(&file, &name("plain", 22), "ssh-rsa", "BBBB", false).unwrap();
-        std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"@revoked * ssh-rsa CCCC\n*.org,!x.org ssh-rsa D").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&file)
+            .unwrap()
+            .write_all(b"@revoked * ssh-rsa CCCC\n*.org,!x.org ssh-rsa D")
+            .unwrap();
         let files = [file.clone()];
         assert_eq!(check(&files, "[host]:2222", "ssh-ed25519", "AAAA"), Verdict::Known);
         assert_eq!(check(&files, "[host]:2222", "ssh-ed25519", "EEEE"), Verdict::Changed);

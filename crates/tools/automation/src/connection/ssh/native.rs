@@ -45,7 +45,12 @@ enum Failure {
 impl Native {
     /// For a host; nothing is opened yet.
     pub fn new(options: &Options, wanted: Wanted) -> Self {
-        Native { options: options.clone(), wanted: Arc::new(wanted), handle: Mutex::new(None), program: Mutex::new(None) }
+        Native {
+            options: options.clone(),
+            wanted: Arc::new(wanted),
+            handle: Mutex::new(None),
+            program: Mutex::new(None),
+        }
     }
 
     fn handle(&self) -> Result<Arc<Handle<Client>>, Failure> {
@@ -81,7 +86,13 @@ fn runtime() -> Result<&'static Runtime, Error> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let build = || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(1).max_blocking_threads(4).thread_name("ssh").enable_all().build().map_err(|e| e.to_string())
+        builder
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("ssh")
+            .enable_all()
+            .build()
+            .map_err(|e| e.to_string())
     };
     RUNTIME.get_or_init(build).as_ref().map_err(|e| Error::Failed(format!("no thread for SSH: {e}")))
 }
@@ -106,9 +117,14 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
     let limit = Duration::from_secs(wanted.connect_timeout_s.unwrap_or(10).max(1));
     let socket = match tokio::time::timeout(limit, dial(&host, port, wanted.family)).await {
         Ok(socket) => socket?,
-        Err(_) => return Err(unreachable(format!("ssh: connect to host {host} port {port}: Connection timed out"))),
+        Err(_) => {
+            return Err(unreachable(format!("ssh: connect to host {host} port {port}: Connection timed out")));
+        }
     };
-    let known = known_hosts::name(wanted.host_key_alias.as_deref().unwrap_or(&host), if wanted.host_key_alias.is_some() { 22 } else { port });
+    let known = known_hosts::name(
+        wanted.host_key_alias.as_deref().unwrap_or(&host),
+        if wanted.host_key_alias.is_some() { 22 } else { port },
+    );
     let verdict = Arc::new(Mutex::new(None));
     let client = Client::new(known, wanted, verdict.clone());
     let mut config = client::Config {
@@ -119,7 +135,11 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
         ..client::Config::default()
     };
     config.limits.rekey_time_limit = Duration::from_secs(24 * 3600);
-    let opened = tokio::time::timeout(limit.max(Duration::from_secs(10)), client::connect_stream(Arc::new(config), socket, client)).await;
+    let opened = tokio::time::timeout(
+        limit.max(Duration::from_secs(10)),
+        client::connect_stream(Arc::new(config), socket, client),
+    )
+    .await;
     let mut handle = match opened {
         Ok(Ok(handle)) => handle,
         Ok(Err(error)) => {
@@ -129,7 +149,11 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
                 None => unreachable(format!("{host} port {port}: {error}")),
             });
         }
-        Err(_) => return Err(unreachable(format!("Connection timed out during banner exchange\nConnection to {host} port {port} timed out"))),
+        Err(_) => {
+            return Err(unreachable(format!(
+                "Connection timed out during banner exchange\nConnection to {host} port {port} timed out"
+            )));
+        }
     };
     let user = match &wanted.user {
         Some(user) => user.clone(),
@@ -138,7 +162,10 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
     authenticate(&mut handle, &user, options, wanted).await.map_err(|text| {
         let text = super::failure(text.as_bytes());
         Failure::Error(if options.password.is_some() {
-            Error::Authentication(format!("Invalid/incorrect password: {}", text.trim_start_matches("Failed to connect to the host via ssh: ")))
+            Error::Authentication(format!(
+                "Invalid/incorrect password: {}",
+                text.trim_start_matches("Failed to connect to the host via ssh: ")
+            ))
         } else {
             Error::Authentication(text)
         })
@@ -149,9 +176,9 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
 /// Tries the host's addresses in turn.
 async fn dial(host: &str, port: u16, family: Option<char>) -> Result<TcpStream, Failure> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = tokio::net::lookup_host((literal, port))
-        .await
-        .map_err(|_| unreachable(format!("ssh: Could not resolve hostname {host}: Name or service not known")))?;
+    let addresses = tokio::net::lookup_host((literal, port)).await.map_err(|_| {
+        unreachable(format!("ssh: Could not resolve hostname {host}: Name or service not known"))
+    })?;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses.filter(|a| family.is_none_or(|f| (f == '4') == a.is_ipv4())) {
         match TcpStream::connect(address).await {
@@ -172,14 +199,22 @@ fn login() -> String {
     // SAFETY: getuid has no preconditions and cannot fail.
     let uid = unsafe { libc::getuid() };
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f.get(2) == Some(&uid.to_string().as_str()));
-    entry.and_then(|f| f.first().map(|n| n.to_string())).or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "root".into())
+    let entry = passwd
+        .lines()
+        .map(|l| l.split(':').collect::<Vec<_>>())
+        .find(|f| f.get(2) == Some(&uid.to_string().as_str()));
+    entry
+        .and_then(|f| f.first().map(|n| n.to_string()))
+        .or_else(|| std::env::var("USER").ok())
+        .unwrap_or_else(|| "root".into())
 }
 
 /// Kinds of host keys that are known come first, so that the host shows one that we can check.
 fn preferred(client: &Client) -> Preferred {
     let kinds = known_hosts::kinds(&client.files, &client.name);
-    let known = |a: &Algorithm| kinds.iter().any(|k| a.as_str() == k || (k == "ssh-rsa" && matches!(a, Algorithm::Rsa { .. })));
+    let known = |a: &Algorithm| {
+        kinds.iter().any(|k| a.as_str() == k || (k == "ssh-rsa" && matches!(a, Algorithm::Rsa { .. })))
+    };
     let mut algorithms = Preferred::DEFAULT.key.to_vec();
     algorithms.sort_by_key(|a| !known(a));
     Preferred { key: algorithms.into(), ..Preferred::DEFAULT }
@@ -238,7 +273,9 @@ impl Handler for Client {
         let bytes = key.public_key_base64();
         let learn = || match self.files.first() {
             // A key that can't be written down is asked about again next time.
-            Some(file) if file.as_os_str() != "/dev/null" => drop(known_hosts::learn(file, &self.name, &kind, &bytes, self.hashed)),
+            Some(file) if file.as_os_str() != "/dev/null" => {
+                drop(known_hosts::learn(file, &self.name, &kind, &bytes, self.hashed))
+            }
             _ => {}
         };
         Ok(match (known_hosts::check(&self.files, &self.name, &kind, &bytes), self.strict.as_str()) {
@@ -312,10 +349,17 @@ fn sent_environment(patterns: &[String]) -> Vec<(String, String)> {
     if patterns.is_empty() {
         return Vec::new();
     }
-    std::env::vars().filter(|(name, _)| patterns.iter().any(|p| super::config::glob(p.as_bytes(), name.as_bytes()))).collect()
+    std::env::vars()
+        .filter(|(name, _)| patterns.iter().any(|p| super::config::glob(p.as_bytes(), name.as_bytes())))
+        .collect()
 }
 
-async fn start(handle: &Handle<Client>, command: String, tty: bool, environment: Vec<(String, String)>) -> Result<Spawned, russh::Error> {
+async fn start(
+    handle: &Handle<Client>,
+    command: String,
+    tty: bool,
+    environment: Vec<(String, String)>,
+) -> Result<Spawned, russh::Error> {
     let channel = handle.channel_open_session().await?;
     if tty {
         channel.request_pty(false, "xterm", 80, 24, 0, 0, &[(russh::Pty::ECHO, 0)]).await?;

@@ -26,8 +26,9 @@ impl Program {
     /// Everything up to the host's name.
     fn arguments(&self, tty: bool) -> Result<Vec<OsString>, Error> {
         let options = &self.options;
-        let extra = split(&options.ssh_args)
-            .ok_or_else(|| Error::Failed(format!("No closing quotation in the arguments for ssh: {}", options.ssh_args)))?;
+        let extra = split(&options.ssh_args).ok_or_else(|| {
+            Error::Failed(format!("No closing quotation in the arguments for ssh: {}", options.ssh_args))
+        })?;
         let persists = extra.iter().any(|a| a.to_lowercase().contains("controlpersist"));
         let has_path = extra.iter().any(|a| a.to_lowercase().contains("controlpath"));
         let mut words: Vec<String> = extra;
@@ -65,11 +66,9 @@ impl Program {
     fn control_path(&self) -> Result<String, Error> {
         let options = &self.options;
         let directory: PathBuf = path(&options.control_path_dir);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(|e| Error::Failed(format!("Cannot write to ControlPath {}: {e}", directory.display())))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|e| {
+            Error::Failed(format!("Cannot write to ControlPath {}: {e}", directory.display()))
+        })?;
         if let Some(template) = &options.control_path {
             return Ok(template.replace("%(directory)s", &directory.to_string_lossy()).replace("%%", "%"));
         }
@@ -86,7 +85,10 @@ impl Program {
     fn environment(&self) -> Result<(Vec<(String, String)>, Option<Askpass>), Error> {
         let Some(password) = &self.options.password else { return Ok((Vec::new(), None)) };
         let askpass = Askpass::new(password)?;
-        let environment = [("SSH_ASKPASS", askpass.script.to_string_lossy().into_owned()), ("SSH_ASKPASS_REQUIRE", "force".into())];
+        let environment = [
+            ("SSH_ASKPASS", askpass.script.to_string_lossy().into_owned()),
+            ("SSH_ASKPASS_REQUIRE", "force".into()),
+        ];
         Ok((environment.map(|(k, v)| (k.to_string(), v)).to_vec(), Some(askpass)))
     }
 }
@@ -102,7 +104,9 @@ impl Transport for Program {
         argv.push(self.options.host.clone().into());
         argv.push(command.into());
         let (environment, askpass) = self.environment()?;
-        let mut spawned = spawn::program(&argv, &environment).map_err(|e| Error::Failed(format!("Unable to execute ssh command line on a controller due to: {e}")))?;
+        let mut spawned = spawn::program(&argv, &environment).map_err(|e| {
+            Error::Failed(format!("Unable to execute ssh command line on a controller due to: {e}"))
+        })?;
         if let (Some(askpass), Some(input)) = (askpass, spawned.input.take()) {
             spawned.input = Some(Box::new(Holding { input, _askpass: askpass }));
         }
@@ -127,8 +131,13 @@ struct Askpass {
 
 impl Askpass {
     fn new(password: &str) -> Result<Self, Error> {
-        let failed = |e: std::io::Error| Error::Failed(format!("failed to prepare the password for ssh: {e}"));
-        let directory = path(&format!("~/.ansible/tmp/pileus-askpass-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let failed =
+            |e: std::io::Error| Error::Failed(format!("failed to prepare the password for ssh: {e}"));
+        let directory = path(&format!(
+            "~/.ansible/tmp/pileus-askpass-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         let directory = PathBuf::from(directory.to_string_lossy().replace(['(', ')'], ""));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
         let script = directory.join("askpass");
@@ -168,10 +177,20 @@ mod tests {
     #[test]
     fn arguments_in_the_references_order() {
         let options = Options {
-            host: "h".into(), port: Some(2222), user: Some("u".into()), ssh_args: "-C -o ProxyCommand='nc %h %p'".into(),
-            timeout_s: 10, host_key_checking: false, ..Options::default()
+            host: "h".into(),
+            port: Some(2222),
+            user: Some("u".into()),
+            ssh_args: "-C -o ProxyCommand='nc %h %p'".into(),
+            timeout_s: 10,
+            host_key_checking: false,
+            ..Options::default()
         };
-        let words: Vec<_> = Program::new(&options).arguments(true).unwrap().into_iter().map(|w| w.into_string().unwrap()).collect();
+        let words: Vec<_> = Program::new(&options)
+            .arguments(true)
+            .unwrap()
+            .into_iter()
+            .map(|w| w.into_string().unwrap())
+            .collect();
         assert_eq!(words[..5], ["-C", "-o", "ProxyCommand=nc %h %p", "-o", "StrictHostKeyChecking=no"]);
         assert!(words.contains(&"User=\"u\"".to_string()) && words.contains(&"Port=2222".to_string()));
         assert_eq!(words.last().unwrap(), "-tt");
