@@ -10,8 +10,9 @@ const ALL: u32 = 0o7777;
 /// # Errors
 /// `(msg, details)` of the reference.
 pub fn wanted(param: &Value, present: u32, is_dir: bool, umask: u32) -> Result<u32, (String, String)> {
-    let invalid =
-        || ("Invalid mode supplied, only permission info is allowed".to_string(), crate::py::str(param));
+    let invalid = || {
+        ("Invalid mode supplied, only permission info is allowed".to_string(), crate::py::str(param))
+    };
     if let Some(number) = param.as_i64() {
         return u32::try_from(number).ok().filter(|m| *m <= ALL).ok_or_else(invalid);
     }
@@ -44,8 +45,7 @@ pub fn symbolic(text: &str, present: u32, is_dir: bool, umask: u32) -> Result<u3
                 return Err(bad());
             }
             for user in users.chars() {
-                let mut bits =
-                    perms.chars().fold(0, |bits, perm| bits | bit(user, perm, mode, present, is_dir));
+                let mut bits = perms.chars().fold(0, |bits, perm| bits | bit(user, perm, mode, present, is_dir));
                 if with_umask {
                     bits &= !umask | 0o7000;
                 }
@@ -106,10 +106,7 @@ mod tests {
         for value in [json!(420), json!("0644"), json!("644"), json!("0o644")] {
             assert_eq!(wanted(&value, 0, false, 0o022), Ok(0o644), "{value}");
         }
-        assert_eq!(
-            wanted(&json!("100644"), 0, false, 0).unwrap_err().0,
-            "Invalid mode supplied, only permission info is allowed"
-        );
+        assert_eq!(wanted(&json!("100644"), 0, false, 0).unwrap_err().0, "Invalid mode supplied, only permission info is allowed");
     }
 
     #[test]

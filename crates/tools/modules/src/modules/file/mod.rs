@@ -115,9 +115,7 @@ fn listing(path: &str) -> Map {
                     queue.push(full.clone());
                     dirs.push(full);
                 }
-                Ok(kind) if kind.is_symlink() && fs::metadata(&full).is_ok_and(|m| m.is_dir()) => {
-                    dirs.push(full)
-                }
+                Ok(kind) if kind.is_symlink() && fs::metadata(&full).is_ok_and(|m| m.is_dir()) => dirs.push(full),
                 _ => files.push(full),
             }
         }
@@ -154,9 +152,7 @@ fn plain(cx: &mut Cx<'_>, given: &str, follow: bool, times: &Times) -> Reply {
         prev = state_of(&path);
     }
     if !matches!(prev, "file" | "hard") {
-        return Err(Fail::msg(format!("file ({path}) is {prev}, cannot continue"))
-            .with("path", path)
-            .with("state", prev));
+        return Err(Fail::msg(format!("file ({path}) is {prev}, cannot continue")).with("path", path).with("state", prev));
     }
     let mut diff = initial_diff(&path, "file", prev);
     let mut changed = FileArgs::of(cx).apply(cx, &path, Some(&mut diff))?;
