@@ -12,6 +12,8 @@ pub mod callback;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod display;
+mod error;
 pub mod execute;
 pub mod inventory;
 pub mod lookup;
@@ -20,3 +22,5 @@ pub mod python;
 pub mod source;
 pub mod vars;
 pub mod vault;
+
+pub use error::{Error, ErrorKind, os_error};

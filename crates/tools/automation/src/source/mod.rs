@@ -1,1 +1,4 @@
-//! YAML files read into values that know where they came from.
+//! Files read into values: YAML and JSON with origins and trust, vaulted ones decrypted.
+
+pub mod excerpt;
+pub mod paths;

@@ -1,0 +1,71 @@
+//! A string that stays encrypted until it is used: `!vault`.
+
+use std::sync::{Arc, OnceLock};
+
+use pileus_jinja::{Error, Object, Origin, Str, Value};
+
+/// An encrypted string; decrypted when first read, with the program's vault.
+#[derive(Debug)]
+pub struct EncryptedString {
+    ciphertext: Arc<str>,
+    origin: Option<Arc<Origin>>,
+    trusted: bool,
+    plain: OnceLock<Value>,
+}
+
+impl EncryptedString {
+    /// The vault's text `ciphertext`, written at `origin`; its plain text is a template where `trusted`.
+    pub fn new(ciphertext: impl Into<Arc<str>>, origin: Option<Arc<Origin>>, trusted: bool) -> Self {
+        Self { ciphertext: ciphertext.into(), origin, trusted, plain: OnceLock::new() }
+    }
+    /// The vault's text.
+    pub fn ciphertext(&self) -> &Arc<str> {
+        &self.ciphertext
+    }
+    /// Where it was written.
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
+        self.origin.as_ref()
+    }
+    /// The plain text.
+    ///
+    /// # Errors
+    /// Where no secret fits, or it is no text.
+    pub fn decrypt(&self) -> Result<Value, crate::Error> {
+        if let Some(plain) = self.plain.get() {
+            return Ok(plain.clone());
+        }
+        let bytes = super::current().decrypt(self.ciphertext.as_bytes()).map_err(|e| e.at(self.origin.clone()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| crate::Error::new("The decrypted value is not UTF-8.").at(self.origin.clone()))?;
+        let text = Str::new(text).at(self.origin.clone());
+        let value = Value::Str(if self.trusted { text.trust() } else { text });
+        Ok(self.plain.get_or_init(|| value).clone())
+    }
+}
+
+impl Object for EncryptedString {
+    fn type_name(&self) -> &str {
+        "EncryptedString"
+    }
+    fn resolve(&self) -> Option<Result<Value, Error>> {
+        Some(self.decrypt().map_err(|e| Error::runtime(e.brief()).through(self.origin.as_ref())))
+    }
+    fn is_storable(&self) -> bool {
+        true
+    }
+    fn truth(&self) -> Result<bool, Error> {
+        match self.resolve() {
+            Some(v) => v?.truth(),
+            None => Ok(true),
+        }
+    }
+    fn equals(&self, other: &Value) -> Option<bool> {
+        self.decrypt().ok().map(|v| v == *other)
+    }
+    fn repr(&self) -> String {
+        self.decrypt().map_or_else(|_| "EncryptedString".into(), |v| v.repr())
+    }
+    fn text(&self) -> String {
+        self.decrypt().ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| self.ciphertext.to_string())
+    }
+}
