@@ -370,7 +370,7 @@ impl Composer<'_> {
                             key.to_key(),
                             earlier.line
                         );
-                        self.warnings.push(Warning { message, at: key.span });
+                        self.warnings.push(Warning { message, key: key.clone(), at: key.span });
                     }
                     slot.insert((index, own, key.span));
                     out[index] = (key, value);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Span;
+use crate::{Span, Value};
 
 /// Why a text could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +81,13 @@ impl From<Error> for pileus_base::Error {
     }
 }
 
-/// Something odd that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something odd that was accepted: a key given twice.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// What.
     pub message: String,
+    /// The key.
+    pub key: Value,
     /// Where.
     pub at: Span,
 }

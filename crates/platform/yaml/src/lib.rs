@@ -83,6 +83,17 @@ impl Options {
             json_first: true,
         }
     }
+
+    /// As Ansible reads playbooks, variables and inventories: the user's own files, so bounds only against
+    /// bombs (an inventory of 100,000 hosts is normal).
+    pub fn ansible() -> Self {
+        Self {
+            limits: Limits { bytes: 1 << 30, depth: 500, aliases: 1_000_000, nodes: 50_000_000 },
+            timestamps: Timestamps::Date,
+            unknown_tags: UnknownTags::Keep,
+            json_first: false,
+        }
+    }
 }
 
 impl Default for Options {
