@@ -1,104 +1,19 @@
 //! [`pileus_host::Layers`] over the driver: its blocking work on threads for that, its readers and writers
 //! bridged to the runtime's.
 
-use std::{
-    io::{self, Read, Write},
-    path::Path,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::path::Path;
 
 use pileus_base::{Error, Result};
-use pileus_host::{AppliedLayer, BoxFuture, Change, Layers, PathStat, Reader, Rootfs, Seen};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, ReadBuf},
-    runtime::Handle,
-    sync::mpsc,
+use pileus_host::{
+    AppliedLayer, BoxFuture, Change, Layers, PathStat, Reader, Rootfs, Seen,
+    pipe::{Blocking, reader},
 };
 
 use crate::Agent;
 
-/// How much a writer gathers before it hands it over.
-const CHUNK: usize = 256 << 10;
-
 /// Runs what blocks where it may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::wrap("work on layers", e))?
-}
-
-/// An asynchronous reader for code that blocks.
-struct Blocking {
-    from: Reader,
-    runtime: Handle,
-}
-
-impl Blocking {
-    fn new(from: Reader) -> Self {
-        Self { from, runtime: Handle::current() }
-    }
-}
-
-impl Read for Blocking {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.runtime.block_on(self.from.read(buf))
-    }
-}
-
-/// What a blocking writer writes, to be read; an error of the writer is the reader's last word.
-struct Written {
-    from: mpsc::Receiver<io::Result<Vec<u8>>>,
-    chunk: Vec<u8>,
-    at: usize,
-}
-
-impl AsyncRead for Written {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.at == self.chunk.len() {
-            match self.from.poll_recv(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Ready(Some(chunk)) => (self.chunk, self.at) = (chunk?, 0),
-            }
-        }
-        let n = buf.remaining().min(self.chunk.len() - self.at);
-        buf.put_slice(&self.chunk[self.at..self.at + n]);
-        self.at += n;
-        Poll::Ready(Ok(()))
-    }
-}
-
-struct Chunks(mpsc::Sender<io::Result<Vec<u8>>>);
-
-impl Write for Chunks {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.0.blocking_send(Ok(buf.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(buf.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Reads what `write` writes on a thread of its own.
-fn written(write: impl FnOnce(&mut dyn Write) -> Result<()> + Send + 'static) -> Reader {
-    let (to, from) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        let mut out = io::BufWriter::with_capacity(CHUNK, Chunks(to.clone()));
-        let done = write(&mut out).and_then(|()| out.flush().map_err(|e| Error::wrap("write an archive", e)));
-        if let Err(e) = done {
-            // What is gathered is part of nothing; and who read may have gone.
-            drop(out.into_parts());
-            let _ = to.blocking_send(Err(io::Error::other(e)));
-        }
-    });
-    Box::new(Written { from, chunk: Vec::new(), at: 0 })
 }
 
 fn applied(layer: pileus_layers::AppliedLayer) -> AppliedLayer {
@@ -164,7 +79,7 @@ impl Layers for Agent {
         let (driver, id) = (self.layers.clone(), id.to_owned());
         Box::pin(async move {
             driver.check(&id)?;
-            Ok(written(move |out| driver.export(&id, out)))
+            Ok(reader(move |out| driver.export(&id, out)))
         })
     }
     fn commit_container<'a>(&'a self, id: &'a str, below: &'a Rootfs) -> BoxFuture<'a, Result<AppliedLayer>> {
@@ -199,7 +114,7 @@ impl Layers for Agent {
         let (driver, id, layers) = (self.layers.clone(), id.to_owned(), rootfs.layers.clone());
         Box::pin(async move {
             let write = blocking(move || driver.export_container(&id, &layers)).await?;
-            Ok(written(write))
+            Ok(reader(write))
         })
     }
     fn stat_path<'a>(
@@ -225,7 +140,7 @@ impl Layers for Agent {
         Box::pin(async move {
             let (found, write) =
                 blocking(move || driver.copy_out(&id, &layers, seen.as_ref(), &path)).await?;
-            Ok((stat(found), written(write)))
+            Ok((stat(found), reader(write)))
         })
     }
     fn copy_in<'a>(
@@ -263,27 +178,5 @@ impl Layers for Agent {
         let (driver, layers) = (self.layers.clone(), rootfs.layers.clone());
         let (id, path) = (id.map(str::to_owned), path.to_owned());
         Box::pin(blocking(move || driver.read_small(id.as_deref(), &layers, &path)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_written_is_read_and_errors_last() {
-        let mut all = Vec::new();
-        let mut reader = written(|out| out.write_all(&[7; 1 << 20]).map_err(|e| Error::wrap("write", e)));
-        reader.read_to_end(&mut all).await.unwrap();
-        assert_eq!(all.len(), 1 << 20);
-        let mut reader = written(|_| Err(Error::internal("broke")));
-        assert!(reader.read_to_end(&mut all).await.unwrap_err().to_string().contains("broke"));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn readers_are_bridged() {
-        let mut from = Blocking::new(Box::new(&b"hello"[..]));
-        let got = blocking(move || io::read_to_string(&mut from).map_err(|e| Error::wrap("read", e))).await;
-        assert_eq!(got.unwrap(), "hello");
     }
 }

@@ -14,6 +14,7 @@ mod disks;
 mod layers;
 mod metadata;
 mod networks;
+pub mod pipe;
 mod servers;
 
 use std::{future::Future, net::IpAddr, path::Path, pin::Pin};

@@ -25,7 +25,8 @@ use crate::{
     Container, Docker, Image, Pull,
     events::now_ns,
     model::reference::{Reference, familiar, is_digest},
-    store::registry::Link,
+    registry::forgotten,
+    store::registry::{self as documents, Link},
 };
 
 /// How long what a pull has fetched is kept for it to go on, in nanoseconds: a day.
@@ -144,6 +145,27 @@ impl Docker {
         self.events.emit("image", action, id, BTreeMap::from([("name".to_owned(), name.to_owned())]));
     }
 
+    /// Lets go of blobs that a push left in a repository without a manifest; the links that stay.
+    async fn drop_forgotten(&self, links: Vec<Stored<Link>>) -> Result<Vec<Stored<Link>>> {
+        let all = |rd: &mut pileus_store::Read<'_>| {
+            rd.list::<documents::Manifest>(&pileus_base::Scope::All, &Query::all())
+        };
+        let manifests = self.store.read(all).await?;
+        let gone: Vec<String> = {
+            let links: Vec<&Link> = links.iter().map(|l| &l.value).collect();
+            let manifests: Vec<_> = manifests.iter().map(|m| &m.value).collect();
+            let gone = forgotten(&links, &manifests, now_ns());
+            gone.into_iter().map(|l| Link::key(&l.at, &l.digest)).collect()
+        };
+        if gone.is_empty() {
+            return Ok(links);
+        }
+        let ids = gone.clone();
+        let write = self.store.write(move |tx| ids.iter().try_for_each(|id| tx.delete::<Link>(id).map(drop)));
+        write.await?;
+        Ok(links.into_iter().filter(|l| !gone.contains(&Link::key(&l.at, &l.digest))).collect())
+    }
+
     /// Removes layers and blobs that nothing uses. Does nothing while images come in: a later sweep does.
     pub(crate) async fn sweep_images(&self) -> Result<()> {
         let Ok(_alone) = INCOMING.try_write() else { return Ok(()) };
@@ -158,6 +180,7 @@ impl Docker {
                 Ok((images, rd.list::<Container>(&all, &Query::all())?, links, pulls))
             })
             .await?;
+        let links = self.drop_forgotten(links).await?;
         for image in images {
             layers.extend(image.value.layers);
             blobs.extend(image.value.blobs.into_values());

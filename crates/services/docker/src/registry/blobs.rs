@@ -15,6 +15,9 @@ use crate::{
     store::registry::{Link, Manifest, Repository},
 };
 
+/// After how long a blob that is asked for is noted as such anew, in nanoseconds.
+const RENEW_NS: i64 = 3600 * 1_000_000_000;
+
 fn missing() -> Error {
     unknown("BLOB_UNKNOWN", "blob unknown to registry")
 }
@@ -24,22 +27,24 @@ impl Registry {
     pub async fn has(&self, at: &Repository, digest: &str, who: &Who) -> Result<bool> {
         let (key, digest_) = (Link::key(at, digest), digest.to_owned());
         let engine = matches!(who, Who::Engine);
-        let (linked, held) = self
+        let (linked, held, old) = self
             .docker
             .store
             .read(move |rd| {
-                let linked = rd.find::<Link>(&Scope::All, &key)?.is_some();
+                let link = rd.find::<Link>(&Scope::All, &key)?;
+                let linked = link.is_some();
+                let old = link.is_some_and(|l| now_ns() - l.since_ns > RENEW_NS);
                 let held = engine && !linked && {
                     let images = rd.list::<Image>(&Scope::All, &Query::all())?;
                     images.iter().any(|i| i.blobs.values().any(|b| *b == digest_))
                 };
-                Ok((linked, held))
+                Ok((linked, held, old))
             })
             .await?;
         if self.docker.blobs().size(digest).await.is_none() {
             return Ok(false);
         }
-        if held {
+        if held || old {
             self.link(at, digest).await?;
         }
         Ok(linked || held)
@@ -51,7 +56,14 @@ impl Registry {
         self.docker
             .store
             .write(move |tx| match tx.find::<Link>(&Scope::All, Link::key(&link.at, &link.digest))? {
-                Some(_) => Ok(()),
+                // Asked for again: it is not forgotten.
+                Some(_) => {
+                    let renew = |l: &mut Link| {
+                        l.since_ns = link.since_ns;
+                        Ok(())
+                    };
+                    tx.update::<Link>(&Scope::All, Link::key(&link.at, &link.digest), renew).map(drop)
+                }
                 None => tx.insert(&link),
             })
             .await

@@ -32,6 +32,8 @@ use serde_json::json;
 use crate::{Docker, model::reference::is_component, store::registry::Repository};
 use access::{PULL, PUSH, guarded};
 
+pub(crate) use uploads::forgotten;
+
 /// The registry.
 pub(crate) struct Registry {
     docker: Arc<Docker>,

@@ -5,7 +5,8 @@
 //! ```
 //! An upload is a scratch file and the digest of what it holds so far. Who writes to it takes it out of the
 //! table, so there is one writer. A connection that breaks off leaves what had arrived, and the client goes
-//! on from there; a daemon that is started again has forgotten it.
+//! on from there; a daemon that is started again has forgotten it, and swept the file away. A blob that no manifest
+//! names within a day is let go too ([`forgotten`]).
 
 use http::{HeaderName, header};
 use pileus_base::{Error, Kind, Result};
@@ -18,7 +19,7 @@ use crate::{
     engine::images::{blobs::Scratch, bringing_in, hex},
     events::now_ns,
     model::reference::is_digest,
-    store::registry::Repository,
+    store::registry::{Link, Manifest, Repository},
 };
 
 /// After how long without a word an upload is given up, in nanoseconds.
@@ -113,6 +114,12 @@ impl Upload {
     }
 }
 
+/// Blobs of repositories whose push never came to its manifest: the ids of their links.
+pub(crate) fn forgotten<'a>(links: &[&'a Link], manifests: &[&Manifest], now_ns: i64) -> Vec<&'a Link> {
+    let named = |l: &Link| manifests.iter().any(|m| m.at == l.at && m.blobs.contains(&l.digest));
+    links.iter().copied().filter(|l| now_ns - l.since_ns > IDLE_NS && !named(l)).collect()
+}
+
 fn url(call: &Call, id: &str) -> String {
     format!("/v2/{}/blobs/uploads/{id}", call.param("name"))
 }
@@ -170,17 +177,25 @@ pub(super) async fn status(call: Call, at: Repository) -> Result<Reply> {
     Ok(so_far(Reply::empty(204), &call, id, size))
 }
 
+/// Takes an upload to add to it; the answer instead where the client would go on from elsewhere.
+fn resume(call: &Call, at: &Repository, id: &str) -> Result<std::result::Result<Upload, Reply>> {
+    let upload = call.state.take(at, id)?;
+    let begins = call.header(header::CONTENT_RANGE.as_str()).map(start_of);
+    if begins.is_none_or(|start| start == Some(upload.size)) {
+        return Ok(Ok(upload));
+    }
+    let size = upload.size;
+    call.state.keep(id, upload)?;
+    Ok(Err(so_far(Reply::empty(416), call, id, size)))
+}
+
 /// `PATCH /v2/<name>/blobs/uploads/<id>`
 pub(super) async fn append(mut call: Call, at: Repository) -> Result<Reply> {
     let (registry, id) = (call.state.clone(), call.param("id").to_owned());
-    let mut upload = registry.take(&at, &id)?;
-    if let Some(text) = call.header(header::CONTENT_RANGE.as_str())
-        && start_of(text) != Some(upload.size)
-    {
-        let size = upload.size;
-        registry.keep(&id, upload)?;
-        return Ok(so_far(Reply::empty(416), &call, &id, size));
-    }
+    let mut upload = match resume(&call, &at, &id)? {
+        Ok(upload) => upload,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
     let added = upload.add(&mut call).await;
     let size = upload.size;
     registry.keep(&id, upload)?;
@@ -201,14 +216,10 @@ pub(super) async fn finish(mut call: Call, at: Repository) -> Result<Reply> {
     if !is_digest(&digest) {
         return Err(wrong("DIGEST_INVALID", "provided digest did not match uploaded content"));
     }
-    let mut upload = registry.take(&at, &id)?;
-    if let Some(text) = call.header(header::CONTENT_RANGE.as_str())
-        && start_of(text) != Some(upload.size)
-    {
-        let size = upload.size;
-        registry.keep(&id, upload)?;
-        return Ok(so_far(Reply::empty(416), &call, &id, size));
-    }
+    let mut upload = match resume(&call, &at, &id)? {
+        Ok(upload) => upload,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
     if let Err(e) = upload.add(&mut call).await {
         registry.keep(&id, upload)?;
         return Err(e);
@@ -225,7 +236,29 @@ pub(super) async fn cancel(call: Call, at: Repository) -> Result<Reply> {
 
 #[cfg(test)]
 mod tests {
-    use super::start_of;
+    use super::*;
+
+    #[test]
+    fn what_no_manifest_names_is_forgotten_after_a_day() {
+        let at = |name: &str| Repository { project: "p".to_owned().into(), name: name.into() };
+        let link =
+            |name: &str, digest: &str, since_ns| Link { at: at(name), digest: digest.into(), since_ns };
+        let manifest = Manifest {
+            at: at("a"),
+            digest: "m".into(),
+            media: String::new(),
+            text: String::new(),
+            blobs: vec!["named".into()],
+            manifests: vec![],
+            subject: None,
+            artifact: None,
+            annotations: serde_json::Value::Null,
+        };
+        let all =
+            [link("a", "named", 0), link("b", "named", 0), link("a", "half", 0), link("a", "new", IDLE_NS)];
+        let gone = forgotten(&all.each_ref(), &[&manifest], IDLE_NS + 1);
+        assert_eq!(gone, [&all[1], &all[2]]);
+    }
 
     #[test]
     fn chunks_say_where_they_begin() {

@@ -8,12 +8,12 @@ use std::{
 };
 
 use pileus_base::{Error, Result};
+use pileus_host::pipe::FromPieces;
 use pileus_http::Chunks;
 use tokio::sync::mpsc;
 
 use super::{
     Options, archive,
-    pipe::FromPieces,
     sources::leaves,
     tree::{Kind, Node, Tree},
 };

@@ -4,14 +4,13 @@
 use std::{io::Write, path::Component, path::Path, sync::Arc};
 
 use pileus_base::{Error, Result};
-use pileus_host::{AppliedLayer, Rootfs};
+use pileus_host::{AppliedLayer, Rootfs, pipe};
 use serde_json::Value;
 
 use super::{
     Builder,
     archive::is_archive,
     context::blocking,
-    pipe,
     place::{self, Owner, Source},
     sources::{self, Miss, Place, gathered},
     tree::{Data, Kind, Node, Tree},

@@ -16,7 +16,6 @@ mod copy;
 mod from;
 mod keep;
 mod options;
-mod pipe;
 mod place;
 mod remote;
 mod run;

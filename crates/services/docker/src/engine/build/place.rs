@@ -4,12 +4,11 @@
 use std::{ffi::OsStr, io, io::Write, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
 
 use pileus_base::{Error, Result};
-use pileus_host::Rootfs;
+use pileus_host::{Rootfs, pipe};
 
 use super::{
     archive,
     context::blocking,
-    pipe,
     sources::{base, inside},
     tree::{Kind, Node, Tree, clean, join, split},
 };

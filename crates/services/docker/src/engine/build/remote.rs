@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use pileus_base::{Error, Result};
+use pileus_host::pipe::{self, FromPieces};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::{io::AsyncWriteExt, process::Command, sync::mpsc};
@@ -14,7 +15,6 @@ use tokio::{io::AsyncWriteExt, process::Command, sync::mpsc};
 use super::{
     Builder, Context, Options, archive,
     context::blocking,
-    pipe::{self, FromPieces},
     place::Source,
     sources::node_sum,
     tree::{Data, Kind, Node, Tree},

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, io::Write};
 
 use pileus_base::{Error, Result};
+use pileus_host::pipe;
 use serde_json::{Value, json};
 
 use super::{
     Builder, archive,
     context::blocking,
     keep::image_of,
-    pipe,
     place::{self, Owner},
     tree::{Data, Kind, Node, join, split},
 };

@@ -1,6 +1,6 @@
 //! A client of OCI registries: HTTP/1.1 over TCP or TLS, Docker's tokens, redirects.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -11,18 +11,18 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pileus_base::{Error, Result};
 use pileus_http::Body;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 
 use super::Credentials;
-use crate::engine::images::blobs::chunks_of;
+use crate::engine::{images::blobs::chunks_of, reason::reason, trust};
 
-/// Where this host keeps the authorities it trusts.
-pub(crate) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 /// How long a registry may take to answer a connection.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long it is waited for TLS where there may be none.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(5);
 /// The largest answer that is read whole.
 const ANSWER_MAX: usize = 8 << 20;
 
@@ -43,12 +43,20 @@ pub(super) struct Client {
     authorization: Mutex<Option<String>>,
     /// Authorities to trust besides the host's.
     authorities: Vec<PathBuf>,
+    /// Whether anybody's certificate will do.
+    insecure: bool,
 }
 
 impl Client {
-    /// A client of the registry at `base`, which trusts the authorities in these files too.
-    pub fn new(base: String, credentials: Option<Credentials>, authorities: Vec<PathBuf>) -> Self {
-        Self { base, credentials, authorization: Mutex::default(), authorities }
+    /// A client of the registry at `base`, which trusts the authorities in these files too, or where it is
+    /// `insecure`, anybody.
+    pub fn new(
+        base: String,
+        credentials: Option<Credentials>,
+        authorities: Vec<PathBuf>,
+        insecure: bool,
+    ) -> Self {
+        Self { base, credentials, authorization: Mutex::default(), authorities, insecure }
     }
 
     /// The same, with a token to begin with.
@@ -115,7 +123,9 @@ impl Client {
         head: Head<'_>,
         payload: Payload,
     ) -> Result<Response<Incoming>> {
-        once(method, url, head, payload, &self.authorities).await
+        // Only the registry itself: who it redirects to is known by name.
+        let ours = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+        once(method, url, head, payload, (&self.authorities, self.insecure && ours)).await
     }
 
     /// A URL that an answer names, whole.
@@ -189,7 +199,7 @@ async fn once(
     url: &str,
     head: Head<'_>,
     payload: Payload,
-    authorities: &[PathBuf],
+    (authorities, insecure): (&[PathBuf], bool),
 ) -> Result<Response<Incoming>> {
     let Head { accept, authorization, from } = head;
     let verb = match method.as_str() {
@@ -237,10 +247,10 @@ async fn once(
     let tcp = tokio::time::timeout(SILENCE, connect)
         .await
         .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-        .map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {e}")))?;
+        .map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {}", reason(&e))))?;
     if tls {
         let name = ServerName::try_from(host).map_err(|e| failed(e.to_string()))?;
-        let connector = tokio_rustls::TlsConnector::from(trust(authorities)?);
+        let connector = tokio_rustls::TlsConnector::from(trust::registry(authorities, insecure)?);
         let io = connector.connect(name, tcp).await.map_err(|e| failed(format!("tls: {e}")))?;
         talk(io, request).await
     } else {
@@ -258,19 +268,20 @@ async fn talk(
     sender.send_request(request).await
 }
 
-/// TLS with the authorities that this host trusts, and these. A file that isn't there holds none.
-fn trust(more: &[PathBuf]) -> Result<Arc<rustls::ClientConfig>> {
-    let mut roots = rustls::RootCertStore::empty();
-    for file in std::iter::once(std::path::Path::new(AUTHORITIES)).chain(more.iter().map(PathBuf::as_path)) {
-        if let Ok(read) = CertificateDer::pem_file_iter(file) {
-            roots.add_parsable_certificates(read.filter_map(std::result::Result::ok));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Error::wrap("failed to set TLS up", e))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+/// Whether TLS is spoken at `registry` (`host`, `host:port`), whosever certificate is shown.
+pub(super) async fn speaks_tls(registry: &str) -> bool {
+    let uri: std::result::Result<Uri, _> = format!("https://{registry}").parse();
+    let Ok(uri) = uri else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(443);
+    let (Ok(name), Ok(config)) = (ServerName::try_from(host.clone()), trust::registry(&[], true)) else {
+        return false;
+    };
+    let tried = async {
+        let tcp = tokio::net::TcpStream::connect((&*host, port)).await?;
+        tokio_rustls::TlsConnector::from(config).connect(name, tcp).await
+    };
+    tokio::time::timeout(PROBE, tried).await.is_ok_and(|tried| tried.is_ok())
 }
 
 #[cfg(test)]

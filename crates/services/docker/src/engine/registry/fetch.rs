@@ -15,7 +15,7 @@ pub(crate) async fn get(url: &str) -> Result<Response<Incoming>> {
     let bad = || Error::bad_request(format!("parse {url:?}: invalid URL"));
     let uri: Uri = url.parse().map_err(|_| bad())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(bad()) };
-    let client = Client::new(format!("{scheme}://{authority}"), None, Vec::new());
+    let client = Client::new(format!("{scheme}://{authority}"), None, Vec::new(), false);
     let nothing = Payload::Bytes(bytes::Bytes::new(), String::new());
     let path = uri.path_and_query().map_or("/", |p| p.as_str());
     let reply = client.send(Method::GET, path, "", nothing).await?;

@@ -14,8 +14,7 @@ use pileus_base::{Error, Result};
 use serde_json::Value;
 
 use crate::{Docker, model::reference::HUB};
-pub(crate) use client::AUTHORITIES;
-use client::Client;
+use client::{Client, speaks_tls};
 use manifest::nothing;
 
 /// Where Docker Hub's registry is.
@@ -129,13 +128,18 @@ impl std::fmt::Display for Platform {
 }
 
 impl Docker {
-    /// The URL of a registry.
-    fn registry_url(&self, registry: &str) -> String {
+    /// Whether a registry may do without TLS, or with anybody's certificate.
+    fn insecure(&self, registry: &str) -> bool {
+        on_loopback(registry) || insecure(&self.options.insecure_registries, registry)
+    }
+
+    /// The URL of a registry. One that may do without TLS is tried with it first, as by the reference.
+    async fn registry_url(&self, registry: &str) -> String {
         let registry = if registry == HUB { HUB_HOST } else { registry };
         if self.is_own(registry) {
             return self.options.registry.clone();
         }
-        let plain = on_loopback(registry) || insecure(&self.options.insecure_registries, registry);
+        let plain = self.insecure(registry) && !speaks_tls(registry).await;
         format!("{}://{registry}", if plain { "http" } else { "https" })
     }
 
@@ -155,24 +159,24 @@ impl Docker {
             let files = files.filter_map(|f| f.ok().map(|f| f.path()));
             authorities.extend(files.filter(|f| f.extension().is_some_and(|e| e == "crt")));
         }
-        let client = Client::new(base, credentials, authorities);
+        let client = Client::new(base, credentials, authorities, self.insecure(&registry));
         if own { client.with_token(&self.own_token) } else { client }
     }
 
     /// Where to ask for a registry's images, in order, and whether it is a mirror.
-    fn registries(&self, registry: &str) -> Vec<(String, bool)> {
+    async fn registries(&self, registry: &str) -> Vec<(String, bool)> {
         let mut all = Vec::new();
         if registry == HUB {
             for mirror in &self.options.mirrors {
                 let mirror = mirror.trim_end_matches('/');
                 let whole = mirror.starts_with("http://") || mirror.starts_with("https://");
-                all.push((if whole { mirror.to_owned() } else { self.registry_url(mirror) }, true));
+                all.push((if whole { mirror.to_owned() } else { self.registry_url(mirror).await }, true));
             }
             if self.options.mirrors_authoritative && !all.is_empty() {
                 return all;
             }
         }
-        all.push((self.registry_url(registry), false));
+        all.push((self.registry_url(registry).await, false));
         all
     }
 
@@ -184,7 +188,7 @@ impl Docker {
         let bare = address.trim_start_matches("https://").trim_start_matches("http://");
         let bare = bare.split('/').next().unwrap_or_default();
         let registry = if bare.is_empty() || bare == "index.docker.io" { HUB } else { bare };
-        let base = self.registry_url(registry);
+        let base = self.registry_url(registry).await;
         // Nobody's credentials are not the engine's own.
         let asked = Some(credentials.unwrap_or(Credentials { user: String::new(), password: String::new() }));
         let client = self.client(base.clone(), asked);

@@ -60,7 +60,7 @@ impl Docker {
         auth: Option<Credentials>,
     ) -> Result<(Arc<Client>, Manifest)> {
         let mut last = None;
-        for (base, mirror) in self.registries(&name.registry) {
+        for (base, mirror) in self.registries(&name.registry).await {
             let client = Arc::new(self.client(base, auth.clone().filter(|_| !mirror)));
             match manifest(&client, name, name.wanted()).await {
                 Ok(found) => return Ok((client, found)),
@@ -93,7 +93,7 @@ impl Docker {
             }
             let (mut news, mut last) = (false, None);
             let mut names = Vec::new();
-            for (base, mirror) in self.registries(&name.registry) {
+            for (base, mirror) in self.registries(&name.registry).await {
                 let client = self.client(base, auth.clone().filter(|_| !mirror));
                 match tags(&client, name).await {
                     Ok(found) => {

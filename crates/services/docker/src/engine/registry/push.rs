@@ -80,7 +80,7 @@ impl Docker {
                 }
             }));
         }
-        let client = self.client(self.registry_url(&name.registry), auth);
+        let client = self.client(self.registry_url(&name.registry).await, auth);
         for (tag, image) in all {
             let label = tag.rsplit_once(':').map_or("latest", |(_, label)| label).to_owned();
             let (digest, size, blobs) = self.push_one(&client, name, &label, &image, progress).await?;

@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use super::tls;
-use crate::model::logging::{Address, Target, remote::Message};
+use crate::{
+    engine::reason::reason,
+    model::logging::{Address, Target, remote::Message},
+};
 
 /// How long the other side is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,23 +39,6 @@ pub fn host_of(target: &Target) -> String {
         Address::Udp(at) | Address::Tcp(at) | Address::Tls(at) => at.clone(),
         Address::Datagrams(path) | Address::Stream(path) => path.display().to_string(),
         Address::Here => String::new(),
-    }
-}
-
-/// The system's reason as Go writes it: `connection refused`.
-fn reason(e: &io::Error) -> String {
-    match e.raw_os_error() {
-        Some(libc) => {
-            let text = io::Error::from_raw_os_error(libc).to_string();
-            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-            if text.starts_with("Protocol wrong type") {
-                "protocol wrong type for socket".into()
-            } else {
-                text.to_lowercase()
-            }
-        }
-        None if e.kind() == io::ErrorKind::TimedOut => "i/o timeout".into(),
-        None => e.to_string(),
     }
 }
 

@@ -1,56 +1,18 @@
 //! TLS to where a log is sent, with the files that its options name.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{engine::registry::AUTHORITIES, model::logging::Tls};
+use crate::{
+    engine::trust::{AUTHORITIES, roots, tls},
+    model::logging::Tls,
+};
 
-/// Trusts whoever answers: `syslog-tls-skip-verify`.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// A file's name and why it can't be read, as Go tells it.
-fn unread(path: &std::path::Path) -> String {
+/// Why a file can't be read, as Go tells it.
+fn unread(path: &Path) -> String {
     match std::fs::metadata(path) {
         Err(_) => format!("open {}: no such file or directory", path.display()),
         Ok(_) => format!("{} holds nothing of the kind", path.display()),
@@ -62,24 +24,12 @@ fn unread(path: &std::path::Path) -> String {
 /// # Errors
 /// In the reference's words for files that aren't there.
 pub fn connector(files: &Tls) -> Result<TlsConnector, String> {
-    let mut roots = RootCertStore::empty();
-    let authorities = files.ca.as_deref().unwrap_or(std::path::Path::new(AUTHORITIES));
-    match CertificateDer::pem_file_iter(authorities) {
-        Ok(read) => drop(roots.add_parsable_certificates(read.filter_map(Result::ok))),
-        Err(_) if files.ca.is_none() => {}
-        Err(_) => {
-            let why = unread(authorities);
-            return Err(format!("could not read CA certificate \"{}\": {why}", authorities.display()));
-        }
+    if let Some(ca) = files.ca.as_deref().filter(|ca| CertificateDer::pem_file_iter(ca).is_err()) {
+        return Err(format!("could not read CA certificate \"{}\": {}", ca.display(), unread(ca)));
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
-    let builder = match files.skip_verify {
-        true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
-        false => builder.with_root_certificates(roots),
-    };
+    let trusted = files.ca.as_deref().unwrap_or(Path::new(AUTHORITIES));
+    let trusted = (!files.skip_verify).then(|| roots(std::iter::once(trusted)));
+    let builder = tls(trusted).map_err(|e| e.message().to_owned())?;
     let config = match &files.own {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
@@ -101,13 +51,11 @@ pub async fn open(connector: TlsConnector, at: &str, tcp: TcpStream) -> Result<T
     let host = at.rsplit_once(':').map_or(at, |(host, _)| host).trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|e| e.to_string())?;
     connector.connect(name, tcp).await.map_err(|e| {
-        let inner = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
-        match inner {
+        match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
                 "x509: certificate signed by unknown authority".to_owned()
             }
-            Some(e) => format!("tls: {e}"),
-            None => format!("tls: {e}"),
+            _ => format!("tls: {e}"),
         }
     })
 }

@@ -8,13 +8,15 @@ use std::{
 
 use bytes::Bytes;
 use pileus_base::Result;
-use pileus_host::Reader;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, ReadBuf},
     runtime::Handle,
     sync::mpsc,
 };
 
+use crate::Reader;
+
+/// How much a writer gathers before it hands it over.
 const CHUNK: usize = 256 << 10;
 
 /// Writes pieces to a channel.
@@ -33,7 +35,7 @@ impl Write for Pieces {
 }
 
 /// Reads pieces from a channel, awaited or not.
-pub(super) struct FromPieces {
+pub struct FromPieces {
     from: mpsc::Receiver<io::Result<Bytes>>,
     piece: Bytes,
 }
@@ -80,7 +82,7 @@ impl Read for FromPieces {
 }
 
 /// Something that writes an archive: ends with an I/O error or one of ours.
-pub(super) trait Ended {
+pub trait Ended {
     /// As an I/O error.
     fn ended(self) -> io::Result<()>;
 }
@@ -98,14 +100,14 @@ impl Ended for Result<()> {
 }
 
 /// Reads what `write` writes on a thread of its own.
-pub(super) fn reader<R: Ended>(write: impl FnOnce(&mut dyn Write) -> R + Send + 'static) -> Reader {
+pub fn reader<R: Ended>(write: impl FnOnce(&mut dyn Write) -> R + Send + 'static) -> Reader {
     let (to, from) = mpsc::channel(8);
     tokio::task::spawn_blocking(move || {
         let mut out = io::BufWriter::with_capacity(CHUNK, Pieces(to.clone()));
         let done = write(&mut out).ended().and_then(|()| out.flush());
         if let Err(e) = done {
+            // What is gathered is part of nothing; and who read may have gone.
             drop(out.into_parts());
-            // Who read may have gone.
             let _ = to.blocking_send(Err(e));
         }
     });
@@ -113,15 +115,48 @@ pub(super) fn reader<R: Ended>(write: impl FnOnce(&mut dyn Write) -> R + Send + 
 }
 
 /// Reads on a thread that may block.
-pub(super) struct Blocking(Reader, Handle);
+pub struct Blocking(Reader, Handle);
+
+impl Blocking {
+    /// Of this runtime's.
+    pub fn new(from: Reader) -> Self {
+        Self(from, Handle::current())
+    }
+}
 
 /// A reader for a thread that may block.
-pub(super) fn blocking(from: Reader) -> io::BufReader<Blocking> {
-    io::BufReader::with_capacity(CHUNK, Blocking(from, Handle::current()))
+pub fn blocking(from: Reader) -> io::BufReader<Blocking> {
+    io::BufReader::with_capacity(CHUNK, Blocking::new(from))
 }
 
 impl Read for Blocking {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.1.block_on(self.0.read(buf))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pileus_base::Error;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_written_is_read_and_errors_last() {
+        let mut all = Vec::new();
+        let write = |out: &mut dyn Write| out.write_all(&[7; 1 << 20]).map_err(|e| Error::wrap("write", e));
+        reader(write).read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), 1 << 20);
+        let mut broken = reader(|_: &mut dyn Write| Err::<(), _>(Error::internal("broke")));
+        assert!(
+            AsyncReadExt::read_to_end(&mut broken, &mut all).await.unwrap_err().to_string().contains("broke")
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readers_are_bridged() {
+        let mut from = Blocking::new(Box::new(&b"hello"[..]));
+        let got = tokio::task::spawn_blocking(move || io::read_to_string(&mut from)).await.unwrap();
+        assert_eq!(got.unwrap(), "hello");
     }
 }
