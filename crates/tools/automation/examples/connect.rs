@@ -72,7 +72,10 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
             let call = PythonCall {
                 name: name.into(),
                 args: pairs.map(|(k, v)| (k.to_string(), v.into())).collect(),
-                interpreter: discover(&connection, host, "auto", None)?.path,
+                interpreter: match given.var("ansible_python_interpreter") {
+                    Some(path) => path,
+                    None => discover(&connection, host, "auto", None)?.path,
+                },
                 paths: vec![".".into()],
                 pipelining: given.var("ansible_pipelining").is_some(),
                 ..PythonCall::default()

@@ -79,6 +79,7 @@ class Engine:
         """Builds what runs on the target: the bundle for new-style modules, the file itself for others."""
         from ansible.executor.module_common import modify_module
         name, variables = request['name'], request.get('vars') or {}
+        variables.setdefault('ansible_playbook_python', sys.executable)
         path = request.get('path')
         if not path:
             found = self.loader.module_loader.find_plugin_with_context(name, '', collection_list=request.get('collections'))

@@ -79,7 +79,8 @@ impl Work<'_> {
     fn run(&mut self, job: Option<&Job>) -> Result<Map, Error> {
         let call = self.call;
         let files = job.is_some() || !call.pipelining || call.keep_files;
-        let built = match self.build(&call.name, call.path.as_deref(), self.arguments(files)?) {
+        let arguments = self.arguments(files)?;
+        let built = match self.build(&call.name, call.path.as_deref(), arguments) {
             Ok(built) => built,
             Err(HostError::Failed(message)) => return Ok(failed(&message)),
             Err(error) => return Err(Error::Failed(error.to_string())),
