@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use pileus_automation::python::{Host, PythonCall, Setup, discover};
 use pileus_automation::connection::{Become, ModuleCall, Options, Pool, Settings};
+use pileus_automation::python::{Host, PythonCall, Setup, discover};
 
 #[derive(Default)]
 struct Given(HashMap<String, String>);
@@ -80,7 +80,13 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
                 pipelining: given.var("ansible_pipelining").is_some(),
                 ..PythonCall::default()
             };
-            let result = pileus_automation::python::run(&Host::new(Setup::default()), &connection, &call, user.as_ref(), None)?;
+            let result = pileus_automation::python::run(
+                &Host::new(Setup::default()),
+                &connection,
+                &call,
+                user.as_ref(),
+                None,
+            )?;
             return Ok(serde_json::Value::Object(result).to_string());
         }
         let mut call = ModuleCall {

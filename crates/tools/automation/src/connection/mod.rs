@@ -29,5 +29,5 @@ pub use r#become::Become;
 pub use error::Error;
 pub use helper::Helper;
 pub use options::{Options, Settings};
-pub use spawn::quote;
 pub use run::{Connection, Job, ModuleCall, Output, Pool};
+pub use spawn::quote;

@@ -81,8 +81,12 @@ impl Host {
         }
         let process = match &mut *state {
             State::Running(process) => process,
-            State::Unavailable(why) => return Err(HostError::Unavailable { what: what.into(), why: why.clone() }),
-            State::Unstarted => return Err(HostError::Unavailable { what: what.into(), why: "not started".into() }),
+            State::Unavailable(why) => {
+                return Err(HostError::Unavailable { what: what.into(), why: why.clone() });
+            }
+            State::Unstarted => {
+                return Err(HostError::Unavailable { what: what.into(), why: "not started".into() });
+            }
         };
         let mut frame = Frame { head: fields, blob: blob.to_vec() };
         frame.head.insert("op".into(), op.into());
@@ -106,7 +110,14 @@ impl Host {
     }
 
     /// A filter or test (`op`): its first argument is the value before the bar.
-    pub fn call(&self, op: &str, name: &str, args: Vec<Value>, kwargs: Map, vars: Map) -> Result<Value, HostError> {
+    pub fn call(
+        &self,
+        op: &str,
+        name: &str,
+        args: Vec<Value>,
+        kwargs: Map,
+        vars: Map,
+    ) -> Result<Value, HostError> {
         let fields = pileus_modules::Map::from_iter([
             ("name".to_string(), Value::from(name)),
             ("args".to_string(), args.into()),

@@ -4,7 +4,14 @@ use crate::connection::{Connection, Error};
 
 /// Where discovery looks, in order (INTERPRETER_PYTHON_FALLBACK).
 const FALLBACK: &[&str] = &[
-    "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8", "/usr/bin/python3", "python3",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "/usr/bin/python3",
+    "python3",
 ];
 
 /// What a task runs Python with.
@@ -17,11 +24,17 @@ pub struct Discovered {
 }
 
 /// Looks on the host. `mode` is `auto`, `auto_silent` …; `candidates` replaces the known list.
-pub fn discover(connection: &Connection, host: &str, mode: &str, candidates: Option<&[String]>) -> Result<Discovered, Error> {
+pub fn discover(
+    connection: &Connection,
+    host: &str,
+    mode: &str,
+    candidates: Option<&[String]>,
+) -> Result<Discovered, Error> {
     let known: Vec<String> = FALLBACK.iter().map(|c| c.to_string()).collect();
     let candidates = candidates.unwrap_or(&known);
     let asked: Vec<String> = candidates.iter().map(|c| format!("command -v '{c}'")).collect();
-    let output = connection.exec(&format!("echo FOUND; {}; echo ENDFOUND", asked.join("; ")), &[], None, None)?;
+    let output =
+        connection.exec(&format!("echo FOUND; {}; echo ENDFOUND", asked.join("; ")), &[], None, None)?;
     let silent = mode.ends_with("_silent");
     let text = String::from_utf8_lossy(&output.stdout);
     let between = text.split("FOUND\n").nth(1).unwrap_or_default();

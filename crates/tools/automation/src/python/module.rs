@@ -95,14 +95,19 @@ impl Work<'_> {
             return Err(Error::Failed(format!("module ({}) is missing interpreter line", call.name)));
         }
         let profile = built.text("profile").unwrap_or("legacy").to_string();
-        let environment: String = call.environment.iter().map(|(k, v)| format!("{k}={} ", quote(v))).collect();
+        let environment: String =
+            call.environment.iter().map(|(k, v)| format!("{k}={} ", quote(v))).collect();
         let output = if style == "new" && !files {
             let command = format!("{environment}{shebang} && sleep 0");
             self.connection.exec(&command, &built.blob, self.r#become, None)?
         } else {
             let (module, arguments) = self.transfer(&built, &style)?;
             let command = match job {
-                None => format!("{environment}{shebang} {} {}", quote(&module), arguments.as_deref().map(quote).unwrap_or_default()),
+                None => format!(
+                    "{environment}{shebang} {} {}",
+                    quote(&module),
+                    arguments.as_deref().map(quote).unwrap_or_default()
+                ),
                 Some(job) => self.wrapper(job, &environment, &module, arguments.as_deref())?,
             };
             self.connection.exec(command.trim(), &[], self.r#become, None)?
@@ -167,7 +172,12 @@ impl Work<'_> {
         };
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ansible-tmp-{}.{}-{}-{count}", since.as_secs(), since.subsec_nanos(), std::process::id());
+        let name = format!(
+            "ansible-tmp-{}.{}-{}-{count}",
+            since.as_secs(),
+            since.subsec_nanos(),
+            std::process::id()
+        );
         // A home that can't be written to (nobody's) has /tmp instead.
         let command = format!(
             "umask 77; for b in {base} /tmp; do mkdir -p \"$b\" 2>/dev/null; d=\"$b/{name}\"; mkdir \"$d\" 2>/dev/null && echo \"$d\" && exit 0; done; exit 1"
@@ -204,7 +214,13 @@ impl Work<'_> {
     }
 
     /// The command that runs the module in the background by the reference's async_wrapper.
-    fn wrapper(&mut self, job: &Job, environment: &str, module: &str, arguments: Option<&str>) -> Result<String, Error> {
+    fn wrapper(
+        &mut self,
+        job: &Job,
+        environment: &str,
+        module: &str,
+        arguments: Option<&str>,
+    ) -> Result<String, Error> {
         let built = self
             .build("ansible.legacy.async_wrapper", None, Map::new())
             .map_err(|e| Error::Failed(e.to_string()))?;
@@ -235,10 +251,13 @@ impl Work<'_> {
                 return Ok(result);
             }
         }
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let missing = [": No such file or directory", ": not found", ": command not found"]
-            .iter()
-            .any(|end| stderr.contains(&format!("{interpreter}{end}")) || stdout.contains(&format!("{interpreter}{end}")));
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let missing =
+            [": No such file or directory", ": not found", ": command not found"].iter().any(|end| {
+                stderr.contains(&format!("{interpreter}{end}"))
+                    || stdout.contains(&format!("{interpreter}{end}"))
+            });
         let message = if missing {
             format!(
                 "The module interpreter '{interpreter}' was not found. Consider overriding the configured interpreter path for \
