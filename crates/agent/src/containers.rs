@@ -122,6 +122,9 @@ impl Containers for Agent {
     fn exec_exit<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<Option<i32>>> {
         self.containers.exec_exit(id, exec)
     }
+    fn forget_exec<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.containers.forget_exec(id, exec)
+    }
     fn container_pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>> {
         self.containers.pids(id)
     }

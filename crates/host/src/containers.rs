@@ -189,6 +189,8 @@ pub trait Containers: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>>;
     /// The exit code of an exec; `None` while it runs.
     fn exec_exit<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<Option<i32>>>;
+    /// Forgets how an exec ended: its exit code has been read. One that is forgotten already is fine.
+    fn forget_exec<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<()>>;
     /// Its processes, as the host numbers them.
     fn container_pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>>;
     /// What it uses.

@@ -137,6 +137,7 @@ pub trait Containers: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<()>>;
     fn exec<'a>(&'a self, id: &'a str, exec: &'a ExecSpec) -> BoxFuture<'a, Result<(u32, Box<dyn Stream>)>>;
     fn exec_exit<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<Option<i32>>>;
+    fn forget_exec<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<()>>;
     fn pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>>;
     fn stats<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<cgroups::Stats>>;
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;

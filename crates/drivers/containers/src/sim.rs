@@ -50,6 +50,9 @@ impl Containers for Sim {
     fn exec_exit<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Option<i32>>> {
         no()
     }
+    fn forget_exec<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        no()
+    }
     fn pids<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u32>>> {
         no()
     }

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd},
     path::Path,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     merged::View,
     os,
     pack::{Pack, names},
+    peek::{self, Peek},
     root::{Root, clean_abs, split},
     shown,
     unpack::{Purpose, Unpack},
@@ -196,13 +197,26 @@ impl Layers {
     /// # Errors
     /// If it can't be read or is too large.
     pub fn read_small(&self, id: Option<&str>, layers: &[String], path: &str) -> Result<Option<Vec<u8>>> {
-        let root = self.merged(layers, id.map_or(View::Image, View::Read))?;
-        // What is no regular file is not opened to be read: that could wait for ever.
         let clean = clean_abs(path.as_bytes());
-        let file = match root.at(&clean, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return Ok(None),
-            Err(e) => return Err(os(format!("open {path}"))(e)),
+        let mut dirs = id.map(|id| self.upper(id)).transpose()?.into_iter().collect::<Vec<_>>();
+        for id in layers.iter().rev() {
+            dirs.push(self.diff(id)?);
+        }
+        // What is no regular file is not opened to be read: that could wait for ever.
+        let file = match peek::find(&dirs, &clean) {
+            Peek::Absent => return Ok(None),
+            Peek::File(place) => File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+                .map_err(os(format!("open {path}")))?,
+            Peek::Unclear => {
+                let root = self.merged(layers, id.map_or(View::Image, View::Read))?;
+                match root.at(&clean, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+                    Ok(file) => File::from(file),
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::ACCESS) => {
+                        return Ok(None);
+                    }
+                    Err(e) => return Err(os(format!("open {path}"))(e)),
+                }
+            }
         };
         let facts = file.metadata().map_err(os(format!("read {path}")))?;
         if !facts.is_file() {

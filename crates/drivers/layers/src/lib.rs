@@ -17,6 +17,7 @@ mod files;
 mod merged;
 mod mounted;
 mod pack;
+mod peek;
 mod root;
 mod sparse;
 mod store;

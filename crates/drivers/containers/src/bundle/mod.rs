@@ -15,7 +15,7 @@ mod options;
 mod process;
 mod record;
 mod seal;
-mod sys;
+pub(crate) mod sys;
 mod userns;
 mod watch;
 

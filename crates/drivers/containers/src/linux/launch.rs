@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::plan::{Plan, Reply, Request, Wire, framed};
+use crate::bundle::sys::send_fd;
 
 static PROGRAM: &[u8] = include_bytes!(env!("PILEUS_SUPERVISOR"));
 
@@ -60,21 +61,7 @@ pub fn run(program: &File, plan: &Plan, attached: &[OwnedFd]) -> Result<Reply> {
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
     command.arg0("pileus-supervisor").env_clear().current_dir("/");
     command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-    let kept: Vec<_> = attached.iter().map(AsRawFd::as_raw_fd).collect();
-    // SAFETY: only calls that may be made between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            libc::setsid();
-            // The daemon keeps its files to itself; what is made in a container has the mode it is given.
-            libc::umask(0o022);
-            for fd in &kept {
-                if libc::fcntl(*fd, libc::F_SETFD, 0) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
+    // Nothing is asked for that keeps this from `posix_spawn`, which doesn't copy the daemon's page tables.
     let mut child = command.spawn().map_err(failed)?;
     // The command holds the other end of the socket.
     drop(command);
@@ -82,6 +69,10 @@ pub fn run(program: &File, plan: &Plan, attached: &[OwnedFd]) -> Result<Reply> {
     child.wait().map_err(failed)?;
     let mut ours = ours;
     ours.write_all(&framed(plan)).map_err(failed)?;
+    for socket in attached {
+        // One byte carries each.
+        send_fd(&ours, "-", socket).map_err(failed)?;
+    }
     let mut length = [0; 8];
     ours.read_exact(&mut length).map_err(failed)?;
     let mut body = Vec::new();

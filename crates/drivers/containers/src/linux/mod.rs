@@ -1,7 +1,7 @@
 //! Containers on Linux. What is kept of one is in `<state>/containers/<id>/`: `upper` and `work` (its
-//! writable layer), `rootfs` (where its root is mounted, in its own mount namespace only), `sup.sock`,
-//! `exit.json` once it has ended, and `exec/<exec>` with the exit code of each exec that has. All state is
-//! there and in the kernel; the driver keeps only who attached before the start.
+//! writable layer; its root is mounted over `work`, in its own mount namespace only), `sup.sock`, `exit.json`
+//! once it has ended, and `exec/<exec>` with the exit code of each exec that has and isn't forgotten yet. All
+//! state is there and in the kernel; the driver keeps only who attached before the start.
 
 mod launch;
 pub(crate) mod options;
@@ -165,13 +165,14 @@ impl Linux {
             former.remove()?;
             let group = make_group(&spec, &parent, &dir, &resources)?;
             let run = || {
-                let failed = |e| Error::wrap("failed to clear the exit codes of execs", e);
                 match fs::remove_dir_all(dir.join("exec")) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
-                    _ => fs::create_dir(dir.join("exec")).map_err(failed)?,
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                        return Err(Error::wrap("failed to clear the exit codes of execs", e));
+                    }
+                    _ => {}
                 }
-                let mut plan = translate::plan(&spec, &dir, &layers, &group.procs_files())?;
-                plan.attached = early.iter().map(|(fd, wanted)| (fd.as_raw_fd(), *wanted)).collect();
+                let mut plan = translate::plan(&spec, &dir, &layers, &group.join_files())?;
+                plan.attached = early.iter().map(|(_, wanted)| *wanted).collect();
                 let sockets: Vec<_> = early.into_iter().map(|(fd, _)| fd).collect();
                 let reply = launch::run(&program, &plan, &sockets)?;
                 if reply.pid == 0 {
@@ -282,7 +283,7 @@ fn kill(pid: u32, signal: i32) -> Result<()> {
 impl Containers for Linux {
     fn ensure<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            for part in ["upper", "work", "rootfs"] {
+            for part in ["upper", "work"] {
                 let dir = self.dir(id)?.join(part);
                 let failed = |e| Error::wrap(format!("failed to make {}", dir.display()), e);
                 let new = !dir.exists();
@@ -402,6 +403,16 @@ impl Containers for Linux {
             // An exec ends with its container; the last look is for one that did so just now.
             let alive = self.pid(id).await?.is_some();
             Ok(read().or(if alive { None } else { Some(137) }))
+        })
+    }
+    fn forget_exec<'a>(&'a self, id: &'a str, exec: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match fs::remove_file(self.dir(id)?.join("exec").join(name(exec)?)) {
+                Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    Err(Error::wrap("failed to forget how an exec ended", e))
+                }
+                _ => Ok(()),
+            }
         })
     }
     fn pids<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Vec<u32>>> {

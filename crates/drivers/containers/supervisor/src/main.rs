@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod groups;
 mod log;
 mod mounts;
 mod plan;
@@ -45,6 +46,11 @@ extern "C" fn begin() -> ! {
         Ok((0, _)) => {}
         _ => start::exit(0),
     }
+    // SAFETY: take nothing, and a number. What is made in a container has the mode it is given.
+    unsafe {
+        let _ = syscalls::syscall!(syscalls::Sysno::setsid);
+        let _ = syscalls::syscall!(syscalls::Sysno::umask, 0o022);
+    }
     let _ = sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0);
     // Who reads nothing any more is told of by an error.
     sys::handle(libc::SIGPIPE, libc::SIG_IGN);
@@ -72,7 +78,10 @@ fn serve_plan(control: Fd) {
     }
     let Some(plan) = Plan::take(&mut &body[..]) else { return };
     drop(body);
-    match serve::Supervisor::start(plan) {
+    // Who is attached already follows, a socket for each.
+    let attached = plan.attached.iter().map(|_| sys::receive_fd(&control)).collect::<Option<Vec<_>>>();
+    let Some(attached) = attached else { return };
+    match serve::Supervisor::start(plan, attached) {
         Ok(mut supervisor) => {
             // The daemon may be gone already; the container runs all the same.
             let _ = sys::send(&control, &framed(&Reply { pid: supervisor.pid(), ..Reply::default() }));

@@ -225,7 +225,7 @@ shape! {
         namespaces: u64,
         /// Namespaces to join: the flag and the path.
         joins: Vec<(u64, String)>,
-        /// The `cgroup.procs` files to be written.
+        /// The control groups' files to join by: `tasks` of v1, `cgroup.procs` of v2.
         cgroups: Vec<String>,
         /// Where layers are.
         layers_dir: String,
@@ -253,8 +253,8 @@ shape! {
         uid_map: Vec<(u32, (u32, u32))>,
         /// Its groups.
         gid_map: Vec<(u32, (u32, u32))>,
-        /// Descriptors of who is attached already, and the streams they want.
-        attached: Vec<(i32, u8)>,
+        /// The streams that those want who are attached already; their sockets follow the plan, in order.
+        attached: Vec<u8>,
     }
 }
 

@@ -35,7 +35,8 @@ const IN_PROC: [&str; 11] = [
 /// Makes the root in the mount namespace that we are in, and opens it.
 pub fn make(plan: &Plan, userns: Option<&Fd>) -> Result<Fd> {
     mounts::mount("", "/", "", libc::MS_REC | libc::MS_SLAVE, "")?;
-    let at = format!("{}/rootfs", plan.dir);
+    // Over a directory that nobody looks into by its path any more once it is mounted.
+    let at = format!("{}/work", plan.dir);
     layers(plan, &at, userns)?;
     let root = open(&at, libc::O_RDONLY).doing(|| at)?;
     for one in &plan.mounts {

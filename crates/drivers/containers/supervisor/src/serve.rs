@@ -11,8 +11,8 @@ use crate::{
     plan::{Plan, Reply, Request, STDERR, STDIN, STDOUT, Wire, framed},
     program, spawn,
     sys::{
-        Doing, Errno, Fd, Result, Sysno, accept, chdir, listen, read, rename, send, syscall, unlink, wait,
-        write,
+        Doing, Errno, Fd, Result, Sysno, accept, chdir, listen, make_dir, read, rename, send, syscall,
+        unlink, wait, write,
     },
     users,
 };
@@ -89,8 +89,8 @@ impl Process {
 }
 
 impl Supervisor {
-    /// Starts the container.
-    pub fn start(mut plan: Plan) -> Result<Self> {
+    /// Starts the container; `attached` are the sockets of those whom the plan speaks of.
+    pub fn start(mut plan: Plan, attached: Vec<Fd>) -> Result<Self> {
         let tty = plan.program.tty;
         // The address of a socket has room for a short path only.
         chdir(&plan.dir).doing(|| "the container's directory".to_string())?;
@@ -110,10 +110,7 @@ impl Supervisor {
             }
         };
         let mut clients = Vec::new();
-        for (fd, wanted) in core::mem::take(&mut plan.attached) {
-            // SAFETY: takes numbers. The driver has left it open for us.
-            let _ = unsafe { syscall!(Sysno::fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-            let socket = Fd::new(fd as usize);
+        for (socket, wanted) in attached.into_iter().zip(core::mem::take(&mut plan.attached)) {
             // Should that fail, a slow reader is waited for.
             let _ = socket.nonblocking();
             clients.push(Client::new(socket, None, Some(0), wanted));
@@ -340,8 +337,7 @@ impl Supervisor {
                 let stdin = request.wanted & STDIN != 0;
                 match spawn::exec(&self.plan, &self.init, self.userns.as_ref(), &program, stdin) {
                     Ok(started) => {
-                        self.processes.push(Process::new(request.exec, started, program.tty));
-                        let of = self.processes.len() - 1;
+                        let of = self.keep(Process::new(request.exec, started, program.tty));
                         self.clients[at].of = Some(of);
                         return Reply { pid: self.processes[of].pid, ..Reply::default() };
                     }
@@ -368,6 +364,18 @@ impl Supervisor {
             }
         }
         Reply { pid: of.map_or(0, |of| self.processes[of].pid), ..Reply::default() }
+    }
+
+    /// Gives a process a place: that of an exec which has ended, where nobody is still told of it.
+    fn keep(&mut self, process: Process) -> usize {
+        let free = (1..self.processes.len()).find(|of| {
+            self.processes[*of].pidfd.is_none() && !self.clients.iter().any(|c| c.of == Some(*of))
+        });
+        match free {
+            Some(of) => self.processes[of] = process,
+            None => self.processes.push(process),
+        }
+        free.unwrap_or(self.processes.len() - 1)
     }
 
     /// Reaps what has ended.
@@ -402,6 +410,8 @@ impl Supervisor {
             let _ = write(&new, &text).and_then(|()| rename(&new, path));
         };
         if at != 0 {
+            // It is there already, but for the first.
+            let _ = make_dir("exec");
             keep(&format!("exec/{}", self.processes[at].exec), code.to_string());
             return;
         }

@@ -3,13 +3,13 @@
 use alloc::{borrow::ToOwned, format, string::String, string::ToString};
 
 use crate::{
-    mounts,
+    groups, mounts,
     plan::{Plan, Program},
     procfs::Proc,
     program, root, start,
     sys::{
-        Doing, Failure, Fd, Result, Sysno, clone, fail, handle, open, open_at, open_in, pair, pipe, prctl,
-        put, receive_fd, setns, signal, syscall, wait,
+        Doing, Failure, Fd, Result, Sysno, clone, clone_into, fail, handle, open, open_at, open_in, pair,
+        pipe, prctl, receive_fd, setns, signal, syscall, wait,
     },
     users,
 };
@@ -116,31 +116,26 @@ fn settled(errors: Fd) -> Result<()> {
 pub fn container(plan: &Plan, userns: Option<&Fd>) -> Result<Started> {
     let mut streams = Streams::new(plan.program.tty, plan.open_stdin)?;
     let (errors, says) = pipe()?;
-    let (ready, go) = pipe()?;
     let (terminal, sends) = pair()?;
     for (flag, path) in plan.joins.iter().filter(|(flag, _)| *flag == libc::CLONE_NEWPID as u64) {
         join(*flag, path)?;
     }
     // A new control group namespace begins where the process is when it is made: later, in the child.
     let late = libc::CLONE_NEWCGROUP as u64;
-    let (pid, pidfd) = clone(plan.namespaces & !late).doing(|| "clone".to_string())?;
+    let group = groups::unified(plan)?;
+    let (pid, pidfd) = clone_into(plan.namespaces & !late, group.as_ref()).doing(|| "clone".to_string())?;
     let Some(pidfd) = pidfd else {
-        drop((errors, go, terminal));
+        drop((errors, terminal));
         let child = Child { plan, streams: &streams, sends: &sends, says: &says, userns };
-        let failure = match first(&child, ready, plan.namespaces & late) {
+        let failure = match first(&child, plan.namespaces & late) {
             Ok(()) => program::run(&plan.program),
             Err(failure) => failure,
         };
         give_up(&says, &failure);
     };
-    drop((says, ready, sends));
+    drop((says, sends));
     streams.child = [None, None, None];
     let settle = (|| {
-        for file in &plan.cgroups {
-            put(file, &pid.to_string()).doing(|| format!("join {file}"))?;
-        }
-        go.write_all(b"g").doing(|| "go".to_string())?;
-        drop(go);
         if plan.program.tty {
             take_terminal(&mut streams, &terminal)?;
         }
@@ -173,10 +168,9 @@ fn join(flag: u64, path: &str) -> Result<()> {
 }
 
 /// In the first process: everything up to its program.
-fn first(child: &Child<'_>, ready: Fd, late: u64) -> Result<()> {
+fn first(child: &Child<'_>, late: u64) -> Result<()> {
     let plan = child.plan;
-    ready.read_exact(&mut [0]).map_err(|_| fail("the supervisor has gone"))?;
-    drop(ready);
+    groups::join(plan)?;
     calm();
     let proc = Proc::open()?;
     for (flag, path) in plan.joins.iter().filter(|(flag, _)| *flag != libc::CLONE_NEWPID as u64) {
@@ -273,7 +267,8 @@ pub fn exec(plan: &Plan, init: &Fd, userns: Option<&Fd>, program: &Program, stdi
     let (errors, says) = pipe()?;
     let (numbers, tells) = pipe()?;
     let (terminal, sends) = pair()?;
-    let (joiner, between) = clone(0).doing(|| "clone".to_string())?;
+    let group = groups::unified(plan)?;
+    let (joiner, between) = clone_into(0, group.as_ref()).doing(|| "clone".to_string())?;
     if between.is_none() {
         drop((errors, numbers, terminal));
         let child = Child { plan, streams: &streams, sends: &sends, says: &says, userns };
@@ -309,9 +304,7 @@ fn inside(child: &Child<'_>, init: &Fd, program: &Program, tells: &Fd) -> Result
     calm();
     child.streams.take()?;
     let proc = Proc::open()?;
-    for file in &child.plan.cgroups {
-        put(file, "0").doing(|| format!("join {file}"))?;
-    }
+    groups::join(child.plan)?;
     if let Some(score) = program.oom_score_adj {
         let _ = proc.write("self/oom_score_adj", &score.to_string());
     }

@@ -278,13 +278,30 @@ impl Docker {
             return Ok(exec.exit);
         }
         let code = self.host.exec_exit(&exec.container, &exec.id).await?;
-        if code.is_some()
-            && let Some(e) = self.execs.lock().get_mut(&exec.id)
-        {
-            e.exit = code;
-            e.ended.get_or_insert_with(Instant::now);
+        let code = {
+            let mut all = self.execs.lock();
+            match (all.get_mut(&exec.id), code) {
+                (Some(known), Some(code)) => {
+                    known.exit = Some(code);
+                    known.ended.get_or_insert_with(Instant::now);
+                    Some(code)
+                }
+                // Another who asked may have had the host forget it meanwhile.
+                (Some(known), None) => return Ok(known.exit),
+                (None, code) => code,
+            }
+        };
+        if code.is_some() {
+            self.forget_exec(&exec.container, &exec.id).await;
         }
         Ok(code)
+    }
+
+    /// Has the host forget how an exec ended, once that is known here.
+    pub(crate) async fn forget_exec(&self, container: &str, exec: &str) {
+        if let Err(e) = self.host.forget_exec(container, exec).await {
+            tracing::warn!(exec, "failed to forget an exec: {}", e.chain());
+        }
     }
 }
 

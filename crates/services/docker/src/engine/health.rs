@@ -82,11 +82,16 @@ impl Docker {
         let began = tokio::time::Instant::now();
         tokio::spawn(async move {
             let mut starting = true;
+            // The last check's exec, where it was given up: it has ended, and nobody has asked how.
+            let mut given_up: Option<String> = None;
             loop {
                 let pause = if starting && began.elapsed() < grace { early.min(interval) } else { interval };
                 let over = phases.wait_for(|p| p.ends > before || p.removed);
                 if tokio::time::timeout(pause, over).await.is_ok() {
                     return;
+                }
+                if let Some(exec) = given_up.take() {
+                    docker.forget_exec(&c.id, &exec).await;
                 }
                 // What is frozen can't answer.
                 match docker.find_container(&c.id).await {
@@ -95,11 +100,15 @@ impl Docker {
                     _ => return,
                 }
                 let (start, end, code, output) = {
-                    let start = now_ns();
-                    let (code, output) = match tokio::time::timeout(limit, docker.probe(&c, &args)).await {
+                    let (start, exec) = (now_ns(), new_id());
+                    let probe = docker.probe(&c, &args, &exec);
+                    let (code, output) = match tokio::time::timeout(limit, probe).await {
                         Ok(Ok(found)) => found,
                         Ok(Err(e)) => (-1, e.message().to_owned()),
-                        Err(_) => (-1, format!("Health check exceeded timeout ({})", seconds(limit))),
+                        Err(_) => {
+                            given_up = Some(exec);
+                            (-1, format!("Health check exceeded timeout ({})", seconds(limit)))
+                        }
                     };
                     (start, now_ns(), code, output)
                 };
@@ -114,10 +123,10 @@ impl Docker {
     }
 
     /// Runs the check once. One that is given up is ended.
-    async fn probe(&self, c: &Container, args: &[String]) -> pileus_base::Result<(i32, String)> {
+    async fn probe(&self, c: &Container, args: &[String], exec: &str) -> pileus_base::Result<(i32, String)> {
         let process = self.exec_process(c, args, &Value::Null).await?;
-        let spec =
-            ExecSpec { id: new_id(), process, wanted: Wanted { stdin: false, stdout: true, stderr: true } };
+        let wanted = Wanted { stdin: false, stdout: true, stderr: true };
+        let spec = ExecSpec { id: exec.to_owned(), process, wanted };
         let told = [("execID", spec.id.clone())];
         self.container_event(c, format!("exec_create: {}", args.join(" ")), &told);
         self.container_event(c, format!("exec_start: {}", args.join(" ")), &told);
@@ -137,6 +146,7 @@ impl Docker {
         crate::engine::streams::drain(&mut stream).await;
         given_up.0 = None;
         let code = self.host.exec_exit(&c.id, &spec.id).await?.unwrap_or(-1);
+        self.forget_exec(&c.id, &spec.id).await;
         let [id] = told;
         self.container_event(c, "exec_die", &[id, ("exitCode", code.to_string())]);
         Ok((code, String::from_utf8_lossy(&output).into_owned()))

@@ -21,9 +21,10 @@ impl Docker {
         netns: Option<&Path>,
         parts: &Parts,
     ) -> Result<ContainerSpec> {
+        let accounts = self.accounts(c).await?;
         Ok(ContainerSpec {
             id: c.id.clone(),
-            oci: self.oci(c, netns, parts, self.shm(c).await?).await?,
+            oci: self.oci(c, netns, parts, self.shm(c).await?, &accounts).await?,
             rootfs: c.rootfs.clone(),
             open_stdin: c.config["OpenStdin"] == json!(true),
             stdin_once: c.config["StdinOnce"] == json!(true),
@@ -39,8 +40,8 @@ impl Docker {
         netns: Option<&Path>,
         parts: &Parts,
         shm: Option<PathBuf>,
+        (passwd, group): &(Vec<u8>, Vec<u8>),
     ) -> Result<Spec> {
-        let (passwd, group) = self.accounts(c).await?;
         let own = |name: &str| Some(self.container_dir(&c.id).join(name)).filter(|p| p.exists());
         let mut config = c.config.clone();
         // What is to be run was settled when the container was made.
@@ -63,8 +64,8 @@ impl Docker {
             hosts: own("hosts"),
             hostname: own("hostname"),
             resolv_conf: own("resolv.conf"),
-            passwd: &passwd,
-            group: &group,
+            passwd,
+            group,
         })?;
         let apparmor = spec::confine::apparmor_supported(Path::new("/"));
         // Volumes and the engine's own files; what else is in its directory is nobody's.
@@ -83,6 +84,7 @@ impl Docker {
         }
     }
 
+    /// What its `/etc/passwd` and `/etc/group` say.
     async fn accounts(&self, c: &Container) -> Result<(Vec<u8>, Vec<u8>)> {
         let read = async |path| {
             Ok::<_, Error>(self.host.read_small(Some(&c.id), &c.rootfs, path).await?.unwrap_or_default())
@@ -92,10 +94,11 @@ impl Docker {
 
     /// An exec's process (`more`: `User`, `WorkingDir`, `Env`, `Privileged`, `Tty`).
     pub(crate) async fn exec_process(&self, c: &Container, args: &[String], more: &Value) -> Result<Process> {
-        let (passwd, group) = self.accounts(c).await?;
+        let accounts = self.accounts(c).await?;
         let mut config = more.clone();
         config["Cmd"] = json!(args);
-        spec::exec_process(&self.oci(c, None, &Parts::default(), None).await?, &config, &passwd, &group)
+        let own = self.oci(c, None, &Parts::default(), None, &accounts).await?;
+        spec::exec_process(&own, &config, &accounts.0, &accounts.1)
     }
 }
 
