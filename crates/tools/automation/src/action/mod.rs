@@ -1,1 +1,188 @@
-//! What runs on the controller for a task: debug, set_fact, template, copy, include_vars …
+//! What runs on the controller for a task: debug, set_fact, template, copy, include_vars … Everything else is a module,
+//! and [`remote`] runs it where the host is.
+
+pub mod argspec;
+pub mod basic;
+pub mod copy;
+pub mod facts;
+pub mod files;
+pub mod pause;
+pub mod remote;
+pub mod stats;
+pub mod template;
+pub mod tests;
+pub mod vars_files;
+
+use std::sync::Arc;
+
+use pileus_jinja::{Dict, Value};
+
+use crate::Error;
+use crate::execute::fields::Fields;
+use crate::execute::{Run, World};
+use crate::inventory::Name;
+use crate::playbook::{Task, names};
+use crate::vars::Vars;
+
+/// Why an action has no result of its own.
+#[derive(Debug)]
+pub enum Failure {
+    /// A result that failed.
+    Result(Dict),
+    /// An error.
+    Error(Error),
+    /// The host cannot be reached.
+    Unreachable(String),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::Error(e)
+    }
+}
+
+impl From<pileus_jinja::Error> for Failure {
+    fn from(e: pileus_jinja::Error) -> Self {
+        Self::Error(e.into())
+    }
+}
+
+impl Failure {
+    /// A failed result with a message.
+    pub fn msg(message: impl Into<String>) -> Self {
+        let d = Dict::new();
+        d.insert("msg", message.into());
+        d.insert("changed", false);
+        Self::Result(d)
+    }
+}
+
+/// What an action gives.
+pub type Outcome = Result<Dict, Failure>;
+
+/// One call of an action.
+pub struct Cx<'a> {
+    /// The world.
+    pub world: &'a Arc<World>,
+    /// The play.
+    pub run: &'a Arc<Run>,
+    /// The host.
+    pub host: &'a Name,
+    /// The task.
+    pub task: &'a Arc<Task>,
+    /// The variables.
+    pub vars: &'a mut Vars,
+    /// The keywords, rendered.
+    pub fields: &'a Arc<Fields>,
+    /// The arguments, rendered.
+    pub args: Dict,
+}
+
+impl Cx<'_> {
+    /// An argument as text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.args.get(name).filter(|v| !v.is_none()).and_then(|v| v.to_text().ok())
+    }
+    /// An argument as a truth value.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, Failure> {
+        match self.args.get(name) {
+            None | Some(Value::None) => Ok(default),
+            Some(v) => crate::execute::fields::convert(crate::playbook::K::Become, &v)
+                .map(|v| v.as_bool().unwrap_or(default))
+                .map_err(|_| Failure::msg(format!("The value '{}' is not a valid boolean.", v.to_text().unwrap_or_default()))),
+        }
+    }
+    /// Where files of the task are looked for.
+    pub fn search_path(&self) -> Vec<String> {
+        use pileus_jinja::Scope;
+        let v = self.vars.get("ansible_search_path").unwrap_or_default();
+        crate::playbook::keyword::items(&v).iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    }
+    /// The file `name` of the task, in `folder` of its role or beside its files.
+    ///
+    /// # Errors
+    /// Where there is none, in the reference's words.
+    pub fn find(&self, folder: &str, name: &str) -> Result<String, Failure> {
+        let places = self.search_path();
+        crate::lookup::find_in(&places, folder, name).ok_or_else(|| {
+            if name.starts_with('/') {
+                return Failure::msg(format!(
+                    "Could not find or access '{name}' on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option"
+                ));
+            }
+            let searched: Vec<String> = places.iter().flat_map(|p| [format!("{p}/{folder}/{name}"), format!("{p}/{name}")]).collect();
+            Failure::msg(format!(
+                "Could not find or access '{name}'\nSearched in:\n\t{} on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option",
+                searched.join("\n\t")
+            ))
+        })
+    }
+    /// Refuses arguments that the action does not know.
+    ///
+    /// # Errors
+    /// Naming them.
+    pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
+        let bad: Vec<String> = self.args.keys().iter().filter_map(|k| k.to_text().ok()).filter(|k| !known.contains(&k.as_str())).collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::msg(format!("Invalid options for {}: {}", self.task.full_action(), bad.join(","))))
+    }
+}
+
+/// Actions whose failures are said to be the action's, not a module's.
+pub fn on_controller(action: &str) -> bool {
+    names::ACTIONS.contains(&action) && !matches!(action, "command" | "shell" | "raw" | "service" | "package" | "uri" | "async_status" | "dnf" | "gather_facts")
+}
+
+/// Arguments that an action renders itself.
+pub fn keeps_unrendered(action: &str, name: &str) -> bool {
+    matches!((action, name), ("assert", "that") | ("debug", "var") | ("validate_argument_spec", "argument_spec"))
+}
+
+/// Whether `module_defaults` for `name` are for the action.
+pub fn defaults_apply(name: &str, action: &str) -> bool {
+    if let Some(group) = name.strip_prefix("group/") {
+        return remote::in_group(group, action);
+    }
+    names::short(name) == action
+}
+
+/// Runs a task's action.
+///
+/// # Errors
+/// Where it fails, or the host cannot be reached.
+pub fn run(cx: &mut Cx<'_>) -> Outcome {
+    match &*cx.task.action.clone() {
+        "debug" => basic::debug(cx),
+        "set_fact" => basic::set_fact(cx),
+        "assert" => basic::assert(cx),
+        "fail" => basic::fail(cx),
+        "add_host" => basic::add_host(cx),
+        "group_by" => basic::group_by(cx),
+        "set_stats" => stats::set_stats(cx),
+        "include_vars" => vars_files::include_vars(cx),
+        "pause" => pause::pause(cx),
+        "template" => template::template(cx),
+        "copy" => copy::copy(cx),
+        "fetch" => files::fetch(cx),
+        "script" => files::script(cx),
+        "raw" => files::raw(cx),
+        "assemble" => files::assemble(cx),
+        "unarchive" => files::unarchive(cx),
+        "gather_facts" => facts::gather(cx),
+        "validate_argument_spec" => argspec::validate(cx),
+        "package" => facts::package(cx),
+        "service" => facts::service(cx),
+        "wait_for_connection" => remote::wait_for_connection(cx),
+        "reboot" => Err(Failure::msg("Running reboot is not supported yet: nothing was rebooted")),
+        "shell" => {
+            cx.args.insert("_uses_shell", true);
+            remote::module(cx, "command")
+        }
+        other => remote::module(cx, other),
+    }
+}

@@ -7,7 +7,9 @@ pub mod config;
 pub mod doc;
 pub mod galaxy;
 pub mod inventory;
+pub mod options;
 pub mod playbook;
+pub mod running;
 pub mod vault;
 
 /// The programs that answer here.

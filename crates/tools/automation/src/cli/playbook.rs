@@ -1,9 +1,258 @@
 //! `ansible-playbook`.
 
 use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use pileus_jinja::Value;
+
+use crate::callback::Callback;
+use crate::callback::default::Default as DefaultCallback;
+use crate::callback::minimal::{Minimal, Oneline};
+use crate::execute::strategy::Ended;
+use crate::execute::{World, plays};
+use crate::playbook::{Block, Files, K, Node, Play, names};
+use crate::source::paths;
+use crate::{Error, config, display};
+
+use super::options::{self, Given};
+use super::running;
+
+const USAGE: &str = "usage: ansible-playbook [-h] [--version] [-v] [--private-key PRIVATE_KEY_FILE]
+                        [-u REMOTE_USER] [-c CONNECTION] [-T TIMEOUT]
+                        [--ssh-common-args SSH_COMMON_ARGS]
+                        [--ssh-extra-args SSH_EXTRA_ARGS] [--force-handlers]
+                        [-b] [--become-method BECOME_METHOD]
+                        [--become-user BECOME_USER]
+                        [-K | --become-password-file BECOME_PASSWORD_FILE]
+                        [-k | --connection-password-file CONNECTION_PASSWORD_FILE]
+                        [-t TAGS] [--skip-tags SKIP_TAGS] [-C] [-D]
+                        [-i INVENTORY] [--list-hosts] [-l SUBSET]
+                        [--flush-cache] [-e EXTRA_VARS] [--vault-id VAULT_IDS]
+                        [-J | --vault-password-file VAULT_PASSWORD_FILES]
+                        [-f FORKS] [-M MODULE_PATH] [--syntax-check]
+                        [--list-tasks] [--list-tags] [--step]
+                        [--start-at-task START_AT_TASK]
+                        playbook [playbook ...]";
 
 /// The whole program; the exit code.
-pub fn main(_args: &[OsString]) -> i32 {
-    eprintln!("ERROR! ansible-playbook isn't there yet");
-    1
+pub fn main(args: &[OsString]) -> i32 {
+    let given = match options::parse(args, &options::RUNNING) {
+        Ok(g) => g,
+        Err(e) => return usage(&e),
+    };
+    if given.has("version") {
+        running::version("ansible-playbook");
+        return 0;
+    }
+    if given.has("help") {
+        println!("{USAGE}\n\nRuns Ansible playbooks, executing the defined tasks on the targeted hosts.");
+        return 0;
+    }
+    if given.rest.is_empty() {
+        return usage("the following arguments are required: playbook");
+    }
+    match run(&given) {
+        Ok(code) => code,
+        Err(e) => {
+            display::error(&e);
+            e.exit_code()
+        }
+    }
+}
+
+fn usage(why: &str) -> i32 {
+    eprintln!("{USAGE}\nansible-playbook: error: {why}");
+    2
+}
+
+/// The callback that prints, by its name.
+pub fn printer(name: &str, check: bool) -> Result<Box<dyn Callback>, Error> {
+    Ok(match names::short(name) {
+        "default" => Box::new(DefaultCallback::new(check)),
+        "minimal" => Box::new(Minimal),
+        "oneline" => Box::new(Oneline),
+        other => return Err(Error::new(format!("Invalid callback for stdout specified: {other}"))),
+    })
+}
+
+fn run(given: &Given) -> Result<i32, Error> {
+    let config = running::settings(given)?;
+    for p in &given.rest {
+        if p.split('.').count() >= 3 && !p.contains('/') && !Path::new(p).exists() {
+            continue;
+        }
+        if !Path::new(p).exists() {
+            return Err(Error::new(format!("the playbook: {p} could not be found")));
+        }
+        let meta = std::fs::metadata(p).map_err(|e| Error::new(format!("{p}: {e}")))?;
+        if meta.is_dir() {
+            return Err(Error::new(format!("the playbook: {p} does not appear to be a file")));
+        }
+    }
+    let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
+    let callbacks = vec![printer(&name, given.has("check"))?];
+    let world = running::world(given, config, callbacks, true)?;
+    let _ = names::set_finder_once();
+    let mut code = Ended::OK;
+    let listing = given.has("list-hosts") || given.has("list-tasks") || given.has("list-tags") || given.has("syntax-check");
+    for path in &given.rest {
+        let full = locate(&world.files, path);
+        let dir = crate::playbook::build::directory(&full).to_string();
+        world.files.set_base(&dir);
+        if listing {
+            list(&world, given, path, &full)?;
+            continue;
+        }
+        let plays = plays::read(&world, &world.files, &full)?;
+        world.callbacks.playbook_start(&full);
+        if plays.is_empty() {
+            continue;
+        }
+        let mut ended = Ended::OK;
+        for play in &plays {
+            ended = ended.and(plays::play(&world, play)?);
+            if ended.has(Ended::BREAK) || ended.has(Ended::ERROR) {
+                break;
+            }
+        }
+        code = code.and(ended);
+        if ended != Ended::OK && (ended.has(Ended::BREAK) || ended.has(Ended::ERROR)) {
+            retry(config, &world, &full);
+            break;
+        }
+        if ended != Ended::OK {
+            retry(config, &world, &full);
+        }
+    }
+    if !listing {
+        let custom = world.custom_stats.lock().clone();
+        world.callbacks.finish(&custom);
+        world.connections.close();
+    }
+    Ok(exit_code(code))
+}
+
+/// The exit code of how it ended.
+pub fn exit_code(e: Ended) -> i32 {
+    // an unreachable host outweighs a failed one, as bits of one number in the reference
+    let mut code = 0;
+    if e.has(Ended::ERROR) {
+        code |= 1;
+    }
+    if e.has(Ended::FAILED) {
+        code |= 2;
+    }
+    if e.has(Ended::UNREACHABLE) {
+        code |= 4;
+    }
+    if code == 0 && e.has(Ended::BREAK) {
+        code = 2;
+    }
+    if code == 6 { 4 } else { code }
+}
+
+fn locate(files: &Files, path: &str) -> String {
+    let full = paths::unfrack(path);
+    if Path::new(&full).exists() { full } else { files.playbook(path, &paths::unfrack(".")) }
+}
+
+/// Writes the hosts that failed to `NAME.retry`.
+fn retry(config: &config::Config, world: &World, playbook: &str) {
+    if !config.bool("RETRY_FILES_ENABLED") {
+        return;
+    }
+    let mut lost: Vec<String> = world.lost.lock().keys().map(ToString::to_string).collect();
+    if lost.is_empty() {
+        return;
+    }
+    lost.sort();
+    let stem = Path::new(playbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let dir = config.text("RETRY_FILES_SAVE_PATH").map(paths::unfrack).unwrap_or_else(|| crate::playbook::build::directory(playbook).to_string());
+    let file = format!("{dir}/{stem}.retry");
+    match std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&file, lost.join("\n") + "\n")) {
+        Ok(()) => display::out(&format!("\tto retry, use: --limit @{file}")),
+        Err(e) => display::warning(&format!("Could not create retry file '{file}'.\n\t{e}")),
+    }
+}
+
+/// `--list-hosts`, `--list-tasks`, `--list-tags`, `--syntax-check`.
+fn list(world: &Arc<World>, given: &Given, path: &str, full: &str) -> Result<(), Error> {
+    let plays = plays::read(world, &world.files, full)?;
+    display::out(&format!("\nplaybook: {path}"));
+    let (hosts, tasks, tags) = (given.has("list-hosts"), given.has("list-tasks"), given.has("list-tags"));
+    for (i, play) in plays.iter().enumerate() {
+        plays::compile(world, play)?;
+        if !hosts && !tasks && !tags {
+            continue;
+        }
+        list_play(world, play, i + 1, hosts, tasks, tags)?;
+    }
+    if given.has("syntax-check") && !hosts && !tasks && !tags {
+        return Ok(());
+    }
+    Ok(())
+}
+
+fn list_play(world: &Arc<World>, play: &Play, number: usize, hosts: bool, tasks: bool, tags: bool) -> Result<(), Error> {
+    let own: Vec<String> = play.keywords.get(K::Tags).map(crate::playbook::keyword::items).unwrap_or_default().iter().filter_map(|t| t.to_text().ok()).collect();
+    let pattern = plays::pattern(world, play)?;
+    let name = plays::name(world, play);
+    let mut text = format!("\n  play #{number} ({pattern}): {}", if play.keywords.get(K::Name).is_some() { name } else { pattern.clone() });
+    text.push_str(&format!("\tTAGS: [{}]", own.join(",")));
+    if hosts {
+        let found = plays::hosts(world, play)?;
+        let shown: Vec<Value> = pattern.split(',').map(Value::from).collect();
+        text.push_str(&format!("\n    pattern: {}\n    hosts ({}):", Value::list(shown).repr(), found.len()));
+        for h in &found {
+            text.push_str(&format!("\n      {h}"));
+        }
+    }
+    display::out(&text);
+    if !tasks && !tags {
+        return Ok(());
+    }
+    let mut all: Vec<String> = Vec::new();
+    let mut lines = String::new();
+    if tasks {
+        lines.push_str("    tasks:\n");
+    }
+    for b in play.blocks.read().iter() {
+        let Some(b) = plays::tagged(world, b) else { continue };
+        block(world, &b, tasks, &mut lines, &mut all);
+    }
+    if tags {
+        all.sort();
+        lines.push_str(&format!("      TASK TAGS: [{}]\n", all.join(", ")));
+    }
+    display::out(&lines);
+    Ok(())
+}
+
+fn block(world: &Arc<World>, b: &Block, show: bool, lines: &mut String, all: &mut Vec<String>) {
+    for node in b.block.iter().chain(&b.rescue).chain(&b.always) {
+        match node {
+            Node::Block(b) => block(world, b, show, lines, all),
+            Node::Task(t) => {
+                if &*t.action == "meta" {
+                    continue;
+                }
+                let mut tags = plays::tags_of(world, t);
+                tags.sort();
+                for tag in &tags {
+                    if !all.contains(tag) {
+                        all.push(tag.clone());
+                    }
+                }
+                if show {
+                    let own = t.name().and_then(|n| n.to_text().ok()).filter(|n| !n.is_empty()).unwrap_or_else(|| t.written.to_string());
+                    let name = match &t.frame.role {
+                        Some(r) => format!("{} : {own}", if r.collection.is_some() { &r.full_name } else { &r.name }),
+                        None => own,
+                    };
+                    lines.push_str(&format!("      {name}\tTAGS: [{}]\n", tags.join(", ")));
+                }
+            }
+        }
+    }
 }

@@ -50,3 +50,18 @@ pub trait Inventory: Send + Sync {
     /// A number that changes whenever hosts, groups or variables do.
     fn generation(&self) -> u64;
 }
+
+pub mod plain;
+
+/// Reads the inventory of these sources.
+///
+/// # Errors
+/// Where a source cannot be read.
+pub fn open(sources: &[String], limit: Option<&str>, _extra: &Dict) -> Result<Arc<dyn Inventory>, crate::Error> {
+    let inventory = plain::open(sources, limit)?;
+    if inventory.hosts().is_empty() {
+        crate::display::warning("No inventory was parsed, only implicit localhost is available");
+        crate::display::warning("provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'");
+    }
+    Ok(Arc::new(inventory))
+}

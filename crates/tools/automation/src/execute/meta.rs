@@ -1,0 +1,178 @@
+//! `meta`: what a task asks of the engine itself.
+
+use std::sync::Arc;
+
+use crate::inventory::Name;
+use crate::playbook::keyword::items;
+use crate::playbook::{K, Task};
+use crate::vars::Vars;
+use crate::{Error, display};
+
+use super::strategy::{Ended, Strategy};
+use super::{Run, World};
+
+/// The actions there are.
+const KNOWN: [&str; 12] = [
+    "noop", "flush_handlers", "refresh_inventory", "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play",
+    "end_role", "reset_connection", "role_complete", "step",
+];
+
+/// Whether a handler answers to a notification: by its name, with its role's name before it, or by what it listens to.
+pub fn answers(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
+    by_name(world, run, handler, name) || listens(world, run, handler, name)
+}
+
+fn rendered(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, v: &pileus_jinja::Value) -> Option<String> {
+    match v.as_str() {
+        Some(s) if !pileus_jinja::value::looks_like_template(s) => Some(s.to_owned()),
+        _ => {
+            let vars = Vars::new(world, Some(run), None, Some(handler));
+            world.resolve(v, &vars).ok()?.to_text().ok()
+        }
+    }
+}
+
+fn by_name(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
+    let Some(own) = handler.name().and_then(|v| rendered(world, run, handler, v)) else { return false };
+    if own == name {
+        return true;
+    }
+    handler.frame.role.as_ref().is_some_and(|r| {
+        name.strip_suffix(&own).and_then(|p| p.strip_suffix(" : ")).is_some_and(|p| p == &*r.name || p == &*r.full_name)
+    })
+}
+
+fn listens(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
+    let Some(list) = handler.keyword(K::Listen) else { return false };
+    items(list).iter().flat_map(items).any(|v| rendered(world, run, handler, &v).as_deref() == Some(name))
+}
+
+/// The handlers that a notification calls: the last of that name, and all that listen.
+fn called(s: &Strategy<'_>, name: &str) -> Vec<Arc<Task>> {
+    let all = s.iterator.handlers();
+    let mut out: Vec<Arc<Task>> = Vec::new();
+    if let Some(h) = all.iter().rev().find(|h| by_name(s.world, s.run, h, name)) {
+        out.push(h.clone());
+    }
+    for h in &all {
+        if listens(s.world, s.run, h, name) && !out.iter().any(|o| o.id == h.id) {
+            out.push(h.clone());
+        }
+    }
+    out
+}
+
+/// Does what `task` asks, for the hosts that have come to it.
+///
+/// # Errors
+/// Where the action is none, or the inventory cannot be read again.
+pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(), Error> {
+    let what = task.meta_action().unwrap_or_default();
+    if !KNOWN.contains(&what.as_str()) {
+        return Err(Error::new(format!("invalid meta action requested: {what}")).at(task.origin.clone()));
+    }
+    let mut first = true;
+    for host in hosts {
+        if !task.implicit && task.keyword(K::When).is_some() {
+            let vars = Vars::new(s.world, Some(s.run), Some(host), Some(task));
+            let mut holds = true;
+            for c in items(task.keyword(K::When).unwrap_or(&pileus_jinja::Value::None)) {
+                holds &= s.world.engine().condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
+            }
+            if !holds {
+                if first {
+                    s.world.callbacks.task_start_conditional(task, &format!("meta ({what})"));
+                }
+                s.world.callbacks.meta_skipped(host, task);
+                s.world.callbacks.stats.add(host, |st| st.skipped += 1);
+                first = false;
+                continue;
+            }
+        }
+        let shown = !task.implicit && matches!(what.as_str(), "end_host" | "end_play" | "end_batch" | "end_role" | "clear_host_errors" | "clear_facts" | "refresh_inventory" | "reset_connection" | "flush_handlers");
+        if shown {
+            display::verbose(1, &format!("META: {}", told(&what, host)));
+        }
+        match what.as_str() {
+            "flush_handlers" => {
+                let names = s.iterator.state_mut(host).map(|st| std::mem::take(&mut st.notifications)).unwrap_or_default();
+                for name in &names {
+                    for h in called(s, name) {
+                        s.iterator.notify(&h, host);
+                    }
+                }
+                if let Some(st) = s.iterator.state_mut(host)
+                    && !st.is_flushing()
+                {
+                    st.flush();
+                }
+            }
+            "role_complete" => {
+                if let Some(r) = &task.frame.role {
+                    r.completed.lock().insert(host.clone());
+                }
+            }
+            "refresh_inventory" if first => {
+                s.world.inventory.refresh().map_err(Error::new)?;
+            }
+            "clear_facts" => s.world.host(host).clear_facts(),
+            "clear_host_errors" if first => {
+                let back: Vec<Name> = s.run.batch.clone();
+                for h in &back {
+                    s.iterator.clear(h);
+                }
+                s.run.unreachable.write().clear();
+                s.run.failed.write().clear();
+            }
+            "end_play" if first => {
+                for h in s.run.batch.clone() {
+                    if !s.run.unreachable.read().contains(&h) && !s.iterator.is_failed(&h) {
+                        s.iterator.complete(&h);
+                    }
+                }
+                s.ended = s.ended.and(Ended(0x40));
+            }
+            "end_batch" if first => {
+                for h in s.run.batch.clone() {
+                    if !s.run.unreachable.read().contains(&h) && !s.iterator.is_failed(&h) {
+                        s.iterator.complete(&h);
+                    }
+                }
+            }
+            "end_host" => s.iterator.complete(host),
+            "end_role" => {
+                if task.handler {
+                    return Err(Error::new("Cannot execute 'end_role' from a handler").at(task.origin.clone()));
+                }
+                let Some(role) = task.frame.role.clone() else {
+                    return Err(Error::new("Cannot execute 'end_role' from outside of a role").at(task.origin.clone()));
+                };
+                while let Some((state, t)) = s.iterator.peek(host) {
+                    let same = t.frame.role.as_ref().is_some_and(|r| Arc::ptr_eq(r, &role) || t.frame.chain.iter().any(|c| Arc::ptr_eq(c, &role)));
+                    if !same || (t.implicit && t.meta_action().as_deref() == Some("role_complete") && t.frame.role.as_ref().is_some_and(|r| Arc::ptr_eq(r, &role))) {
+                        break;
+                    }
+                    s.iterator.go(host, state);
+                }
+            }
+            "reset_connection" => s.world.connections.reset(s.world, s.run, host, task),
+            _ => {}
+        }
+        first = false;
+    }
+    Ok(())
+}
+
+fn told(what: &str, host: &str) -> String {
+    match what {
+        "end_host" => format!("ending play for {host}"),
+        "end_play" => "ending play".into(),
+        "end_batch" => "ending batch".into(),
+        "end_role" => format!("ending role for {host}"),
+        "clear_host_errors" => "cleared host errors".into(),
+        "clear_facts" => format!("cleared facts for {host}"),
+        "refresh_inventory" => "inventory successfully refreshed".into(),
+        "reset_connection" => "reset connection".into(),
+        _ => "triggered running handlers".to_owned() + &format!(" for {host}"),
+    }
+}

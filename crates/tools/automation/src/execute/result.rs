@@ -1,0 +1,75 @@
+//! What became of a task on a host.
+
+use std::sync::Arc;
+
+use pileus_jinja::{Dict, Value};
+
+use crate::Error;
+use crate::inventory::Name;
+use crate::playbook::Task;
+
+/// What became of a task on a host.
+#[derive(Debug, Clone)]
+pub struct TaskResult {
+    /// The host.
+    pub host: Name,
+    /// The task.
+    pub task: Arc<Task>,
+    /// Its name, rendered.
+    pub name: String,
+    /// The result.
+    pub value: Dict,
+    /// Keywords rendered for this host.
+    pub fields: Arc<super::fields::Fields>,
+    /// Results of a loop's items, with their labels.
+    pub items: Vec<Item>,
+    /// Whether the task loops.
+    pub looped: bool,
+    /// Why it failed.
+    pub error: Option<Error>,
+}
+
+/// One item of a loop.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its result.
+    pub value: Dict,
+    /// What is shown for it.
+    pub label: Value,
+    /// Why it failed.
+    pub error: Option<Error>,
+    /// An include waiting to be read.
+    pub include: Option<super::include::Wanted>,
+}
+
+/// A flag of a result.
+pub fn flag(d: &Dict, name: &str) -> bool {
+    match d.get(name) {
+        Some(Value::Bool(b)) => b,
+        Some(Value::Str(s)) => matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1"),
+        Some(v) => v.truth().unwrap_or(false),
+        None => false,
+    }
+}
+
+impl TaskResult {
+    /// Whether it failed.
+    pub fn failed(&self) -> bool {
+        flag(&self.value, "failed")
+    }
+    /// Whether it changed something.
+    pub fn changed(&self) -> bool {
+        flag(&self.value, "changed")
+    }
+    /// Whether it was skipped.
+    pub fn skipped(&self) -> bool {
+        if self.looped && !self.items.is_empty() {
+            return self.items.iter().all(|i| flag(&i.value, "skipped"));
+        }
+        flag(&self.value, "skipped")
+    }
+    /// Whether the host could not be reached.
+    pub fn unreachable(&self) -> bool {
+        flag(&self.value, "unreachable")
+    }
+}

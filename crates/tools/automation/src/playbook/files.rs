@@ -1,0 +1,209 @@
+//! Where things are: the loader of files, roles' and collections' directories, which modules exist.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use pileus_jinja::Value;
+
+use crate::source::{Loader, paths};
+use crate::{Error, config};
+
+use super::frame::Frame;
+use super::keyword::{self, K};
+use super::names;
+
+/// Files and search paths of a run.
+#[derive(Debug, Default)]
+pub struct Files {
+    loader: Loader,
+    collections: RwLock<HashMap<String, Option<String>>>,
+    redirects: RwLock<HashMap<String, Arc<HashMap<String, String>>>>,
+    libraries: RwLock<HashMap<String, Option<String>>>,
+}
+
+impl Files {
+    /// With the working directory as the base.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// The loader.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
+    }
+    /// The directory of the playbook.
+    pub fn base(&self) -> String {
+        paths::unfrack(&self.loader.base())
+    }
+    /// Sets the directory of the playbook.
+    pub fn set_base(&self, dir: &str) {
+        self.loader.set_base(dir);
+    }
+    /// A YAML file's value, read once.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn load(&self, path: &str) -> Result<Value, Error> {
+        self.loader.load(path)
+    }
+    /// The configured directories of roles.
+    pub fn roles_path(&self) -> Vec<String> {
+        config::current().list("DEFAULT_ROLES_PATH")
+    }
+    /// The file of a playbook to import: beside the importing one, or `ns.collection.name`.
+    pub fn playbook(&self, name: &str, directory: &str) -> String {
+        let plain = paths::unfrack_from(name, directory);
+        if Path::new(&plain).is_file() {
+            return plain;
+        }
+        let parts: Vec<&str> = name.split('.').collect();
+        if parts.len() >= 3 && !name.contains('/') {
+            if let Some(dir) = self.collection(&format!("{}.{}", parts[0], parts[1])) {
+                for ext in ["yml", "yaml"] {
+                    let path = format!("{dir}/playbooks/{}.{ext}", parts[2..].join("/"));
+                    if Path::new(&path).is_file() {
+                        return path;
+                    }
+                }
+            }
+        }
+        plain
+    }
+    /// The directory of a collection.
+    pub fn collection(&self, name: &str) -> Option<String> {
+        if let Some(found) = self.collections.read().get(name) {
+            return found.clone();
+        }
+        let rest = name.replacen('.', "/", 1);
+        let mut places = vec![format!("{}/collections", self.base())];
+        places.extend(config::current().list("COLLECTIONS_PATHS"));
+        let found = places
+            .iter()
+            .flat_map(|p| [format!("{p}/ansible_collections/{rest}"), format!("{p}/{rest}")])
+            .find(|p| p.contains("ansible_collections/") && Path::new(p).is_dir());
+        self.collections.write().insert(name.to_owned(), found.clone());
+        found
+    }
+    /// What `meta/runtime.yml` of a collection says its plugins are called now: `modules/old` → full name.
+    pub fn redirects(&self, collection: &str) -> Arc<HashMap<String, String>> {
+        if let Some(found) = self.redirects.read().get(collection) {
+            return found.clone();
+        }
+        let mut out = HashMap::new();
+        if let Some(dir) = self.collection(collection)
+            && let Ok(value) = self.load(&format!("{dir}/meta/runtime.yml"))
+            && let Some(Value::Dict(routing)) = value.get("plugin_routing")
+        {
+            for (kind, entries) in routing.items() {
+                let Value::Dict(entries) = entries else { continue };
+                for (name, entry) in entries.items() {
+                    if let (Some(kind), Some(name), Some(to)) = (kind.as_str(), name.as_str(), entry.get("redirect")) {
+                        out.insert(format!("{kind}/{name}"), to.to_text().unwrap_or_default());
+                    }
+                }
+            }
+        }
+        let out = Arc::new(out);
+        self.redirects.write().insert(collection.to_owned(), out.clone());
+        out
+    }
+
+    /// The file of a module in Python (or any executable) that is not native: beside the playbook or role, in the
+    /// configured libraries, in a collection.
+    pub fn module_file(&self, name: &str, frame: Option<&Frame>) -> Option<String> {
+        let short = names::short(name);
+        let role = frame.and_then(|f| f.role.as_deref());
+        let key = format!("{}|{name}", role.map_or("", |r| &*r.path));
+        if let Some(found) = self.libraries.read().get(&key) {
+            return found.clone();
+        }
+        let found = self.find_module(short, role);
+        self.libraries.write().insert(key, found.clone());
+        found
+    }
+
+    fn find_module(&self, name: &str, role: Option<&super::Role>) -> Option<String> {
+        let parts: Vec<&str> = name.split('.').collect();
+        if parts.len() > 2 {
+            let dir = self.collection(&format!("{}.{}", parts[0], parts[1]))?;
+            return module_in(&format!("{dir}/plugins/modules"), &parts[2..].join("/")).or_else(|| {
+                let action = format!("{dir}/plugins/action/{}.py", parts[2..].join("/"));
+                Path::new(&action).is_file().then_some(action)
+            });
+        }
+        let mut places = Vec::new();
+        if let Some(role) = role {
+            places.push(format!("{}/library", role.path));
+            places.push(format!("{}/action_plugins", role.path));
+        }
+        places.push(format!("{}/library", self.base()));
+        places.push(format!("{}/action_plugins", self.base()));
+        places.extend(config::current().list("DEFAULT_MODULE_PATH"));
+        places.extend(config::current().list("DEFAULT_ACTION_PLUGIN_PATH"));
+        places.iter().find_map(|p| module_in(p, name))
+    }
+
+    /// Whether an action of that name can run.
+    pub fn action_known(&self, name: &str, frame: &Frame) -> bool {
+        let resolved = self.resolve_action(name, frame);
+        names::known(&resolved) || self.module_file(&resolved, Some(frame)).is_some()
+    }
+
+    /// The name an action goes by: collections of the task tried, redirects followed, core's prefix dropped.
+    pub fn resolve_action(&self, name: &str, frame: &Frame) -> Arc<str> {
+        let short = names::short(name);
+        if short.len() != name.len() {
+            return short.into();
+        }
+        if !name.contains('.') {
+            let own = frame.role.as_ref().and_then(|r| r.collection.as_deref()).map(str::to_owned);
+            let listed = frame.keywords.get(K::Collections).map(keyword::items).unwrap_or_default();
+            for collection in own.into_iter().chain(listed.iter().filter_map(|v| v.as_str().map(str::to_owned))) {
+                if matches!(collection.as_str(), "ansible.builtin" | "ansible.legacy") {
+                    if names::known(name) {
+                        return name.into();
+                    }
+                    continue;
+                }
+                let full = self.redirected(&format!("{collection}.{name}"));
+                if self.module_file(&full, None).is_some() || (full.contains('.') && names::known(&full) && self.collection(&collection).is_some()) {
+                    return full.into();
+                }
+            }
+            return name.into();
+        }
+        self.redirected(name).into()
+    }
+
+    fn redirected(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        for _ in 0..10 {
+            let parts: Vec<&str> = name.splitn(3, '.').collect();
+            let [ns, coll, rest] = parts.as_slice() else { break };
+            let map = self.redirects(&format!("{ns}.{coll}"));
+            let Some(to) = map.get(&format!("action/{rest}")).or_else(|| map.get(&format!("modules/{rest}"))) else { break };
+            name = names::short(to).to_owned();
+        }
+        name
+    }
+}
+
+fn module_in(dir: &str, name: &str) -> Option<String> {
+    let exact = ["", ".py", ".sh", ".ps1"].map(|e| format!("{dir}/{name}{e}"));
+    if let Some(p) = exact.into_iter().find(|p| Path::new(p).is_file()) {
+        return Some(p);
+    }
+    // any extension, and folders below
+    for entry in std::fs::read_dir(dir).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(p) = path.to_str().and_then(|d| module_in(d, name)) {
+                return Some(p);
+            }
+        } else if path.file_stem().is_some_and(|s| s == name) && !path.extension().is_some_and(|e| matches!(e.to_str(), Some("pyc" | "yml" | "yaml" | "json" | "md"))) {
+            return Some(path.display().to_string());
+        }
+    }
+    None
+}

@@ -1,0 +1,84 @@
+//! Names: of actions, of lookups, of variables.
+
+use std::sync::OnceLock;
+use std::sync::RwLock;
+
+/// Actions that take free text beside keys.
+pub const FREE_FORM: [&str; 18] = [
+    "command", "shell", "script", "raw", "win_command", "win_shell", "include_vars", "include_tasks", "include_role",
+    "import_tasks", "import_role", "import_playbook", "add_host", "group_by", "set_fact", "meta", "ansible.windows.win_command",
+    "ansible.windows.win_shell",
+];
+
+/// [`FREE_FORM`] as the reference lists them in its message.
+pub const FREE_FORM_LISTED: [&str; 16] = [
+    "add_host", "command", "group_by", "import_playbook", "import_role", "import_tasks", "include_role", "include_tasks",
+    "include_vars", "meta", "raw", "script", "set_fact", "shell", "win_command", "win_shell",
+];
+
+/// Actions of the controller.
+pub const ACTIONS: [&str; 34] = [
+    "add_host", "assemble", "assert", "async_status", "command", "copy", "debug", "fail", "fetch", "gather_facts", "group_by",
+    "import_playbook", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "package", "pause",
+    "raw", "reboot", "script", "service", "set_fact", "set_stats", "shell", "template", "unarchive", "uri",
+    "validate_argument_spec", "wait_for_connection", "dnf", "normal",
+];
+
+/// The lookups of core.
+pub const LOOKUPS: [&str; 25] = [
+    "config", "csvfile", "dict", "env", "file", "fileglob", "first_found", "indexed_items", "ini", "inventory_hostnames",
+    "items", "lines", "list", "nested", "password", "pipe", "random_choice", "sequence", "subelements", "template", "together",
+    "unvault", "url", "varnames", "vars",
+];
+
+/// `name` without `ansible.builtin.` or `ansible.legacy.`.
+pub fn short(name: &str) -> &str {
+    name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name)
+}
+
+type Finder = dyn Fn(&str) -> bool + Send + Sync;
+static MODULES: OnceLock<Box<Finder>> = OnceLock::new();
+static PLUGIN_LOOKUPS: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Sets who knows further modules: those of libraries and collections.
+pub fn set_finder(finder: Box<Finder>) {
+    // the first stays: one run per process
+    let _ = MODULES.set(finder);
+}
+
+/// Native modules are known from the start.
+pub fn set_finder_once() -> bool {
+    MODULES.set(Box::new(pileus_modules::exists)).is_ok()
+}
+
+/// Whether an action or module of that name exists.
+pub fn known(name: &str) -> bool {
+    let s = short(name);
+    ACTIONS.contains(&s) || pileus_modules::exists(name) || MODULES.get().is_some_and(|f| f(name))
+}
+
+/// Names a lookup beside core's.
+pub fn add_lookup(name: &str) {
+    if let Ok(mut all) = PLUGIN_LOOKUPS.write() {
+        all.push(name.to_owned());
+    }
+}
+
+/// Whether there is a lookup of that name.
+pub fn lookup_known(name: &str) -> bool {
+    LOOKUPS.contains(&short(name)) || name == "flattened" || PLUGIN_LOOKUPS.read().is_ok_and(|all| all.iter().any(|n| n == name))
+}
+
+const PYTHON: [&str; 35] = [
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else",
+    "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
+    "return", "try", "while", "with", "yield",
+];
+
+/// Whether `name` may name a variable: a Python identifier in ASCII, no keyword.
+pub fn identifier(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !PYTHON.contains(&name)
+}

@@ -1,0 +1,343 @@
+//! One task: its action, its keywords, what surrounds it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pileus_jinja::{Dict, Origin, Str, Value};
+
+use crate::Error;
+use super::frame::Frame;
+use super::keyword::{self, K, Keywords, on};
+use super::names;
+use super::split::parse_kv;
+
+/// A task or a handler.
+#[derive(Debug)]
+pub struct Task {
+    /// Tells tasks apart.
+    pub id: u64,
+    /// The module or action, as it resolves (`debug`, `ns.coll.name`).
+    pub action: Arc<str>,
+    /// As it was written.
+    pub written: Arc<str>,
+    /// Its arguments, unrendered.
+    pub args: Dict,
+    /// Text that renders to further arguments (`args: "{{ … }}"`, `module: "{{ … }}"`).
+    pub args_template: Option<Value>,
+    /// Its own keywords together with those inherited.
+    pub keywords: Keywords,
+    /// Its own variables.
+    pub vars: Option<Dict>,
+    /// `with_NAME`.
+    pub loop_with: Option<Arc<str>>,
+    /// What surrounds it.
+    pub frame: Arc<Frame>,
+    /// Where it was written.
+    pub origin: Option<Arc<Origin>>,
+    /// Whether it is a handler.
+    pub handler: bool,
+    /// Put there by the engine (flushing handlers, a role's end).
+    pub implicit: bool,
+    /// Whether `local_action` wrote it.
+    pub local: bool,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A number for a new task.
+pub fn next_id() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Task {
+    /// A task that the engine itself puts somewhere: `meta: what`.
+    pub fn meta(what: &str, frame: &Arc<Frame>) -> Arc<Self> {
+        Arc::new(Self::made("meta", Dict::from_iter([(Value::str("_raw_params"), Value::str(what))]), frame))
+    }
+    /// A task made by the engine.
+    pub fn made(action: &str, args: Dict, frame: &Arc<Frame>) -> Self {
+        Self {
+            id: next_id(),
+            action: action.into(),
+            written: action.into(),
+            args,
+            args_template: None,
+            keywords: frame.keywords.within(&Keywords::default()),
+            vars: None,
+            loop_with: None,
+            frame: frame.clone(),
+            origin: None,
+            handler: false,
+            implicit: true,
+            local: false,
+        }
+    }
+    /// A keyword's value as written or inherited.
+    pub fn keyword(&self, k: K) -> Option<&Value> {
+        self.keywords.get(k)
+    }
+    /// The name as written; empty where it has none.
+    pub fn name(&self) -> Option<&Value> {
+        self.keywords.get(K::Name)
+    }
+    /// `meta`'s action.
+    pub fn meta_action(&self) -> Option<String> {
+        (&*self.action == "meta").then(|| self.args.get("_raw_params").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default())
+    }
+    /// The full name of the action.
+    pub fn full_action(&self) -> String {
+        if self.action.contains('.') { self.action.to_string() } else { format!("ansible.builtin.{}", self.action) }
+    }
+    /// What is shown where it has no name.
+    pub fn shown_action(&self) -> &str {
+        &self.written
+    }
+    /// Whether it waits for its turn in a loop.
+    pub fn loops(&self) -> bool {
+        self.keywords.get(K::Loop).is_some()
+    }
+}
+
+/// A mapping of a task list, taken apart: not yet bound to what surrounds it.
+#[derive(Debug)]
+pub struct Raw {
+    /// The action as written.
+    pub written: Arc<str>,
+    /// Arguments.
+    pub args: Dict,
+    /// A template of further arguments.
+    pub args_template: Option<Value>,
+    /// Keywords.
+    pub keywords: Keywords,
+    /// `with_NAME`.
+    pub loop_with: Option<Arc<str>>,
+    /// Where.
+    pub origin: Option<Arc<Origin>>,
+    /// `local_action`.
+    pub local: bool,
+}
+
+/// Splits `text` into an action and its arguments' text.
+fn split_action(text: &Str) -> (Arc<str>, Str) {
+    let trimmed = text.trim();
+    let (name, rest) = trimmed.split_once([' ', '\n', '\t']).unwrap_or((trimmed, ""));
+    let rest = Str::new(rest.trim_start()).at(text.origin().cloned());
+    (name.into(), if text.is_trusted() { rest.trust() } else { rest })
+}
+
+fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option<Value>), Error> {
+    match value {
+        Value::Dict(d) => Ok((d.copy(), None)),
+        Value::None => Ok((Dict::new(), None)),
+        Value::Str(s) => {
+            let free = names::FREE_FORM.contains(&names::short(action));
+            let args = parse_kv(s, free).map_err(|e| e.at(place.origin().cloned()))?;
+            if let Some(raw) = args.get("_raw_params")
+                && !free
+            {
+                let text = raw.as_str().unwrap_or_default();
+                if pileus_jinja::value::looks_like_template(text) && text.trim_start().starts_with("{{") {
+                    args.remove("_raw_params");
+                    return Ok((args, Some(raw)));
+                }
+                return Err(Error::parser(format!(
+                    "this task '{action}' has extra params, which is only allowed in the following modules: {}",
+                    names::FREE_FORM_LISTED.join(", ")
+                ))
+                .at(place.origin().cloned()));
+            }
+            Ok((args, None))
+        }
+        other => Err(Error::parser(format!("unexpected parameter type in action: {}", class(other))).at(place.origin().cloned())),
+    }
+}
+
+/// Python's name of a value's class as the reference's tagged values show it.
+pub fn class(v: &Value) -> String {
+    match v {
+        Value::Dict(_) => "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedDict'>".into(),
+        Value::List(_) => "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedList'>".into(),
+        Value::Str(_) => "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedStr'>".into(),
+        Value::Int(_) => "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedInt'>".into(),
+        Value::Float(_) => "<class 'ansible.module_utils._internal._datatag._AnsibleTaggedFloat'>".into(),
+        other => format!("<class '{}'>", other.type_name()),
+    }
+}
+
+/// Takes the mapping of a task apart.
+///
+/// # Errors
+/// Where it has no action, several, or keywords that a task cannot have.
+pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
+    let Some(map) = value.as_dict() else {
+        return Err(Error::parser(format!("task/handler must be a dict, got: {}", class(value))).at(value.origin().cloned()));
+    };
+    let bearer = if handler { on::HANDLER | on::TASK } else { on::TASK };
+    let mut raw = Raw {
+        written: "".into(),
+        args: Dict::new(),
+        args_template: None,
+        keywords: Keywords::default(),
+        loop_with: None,
+        origin: map.origin().cloned(),
+        local: false,
+    };
+    let mut found: Option<(Arc<str>, Value)> = None;
+    let mut extra = None;
+    let pairs = map.items();
+    for (key, v) in &pairs {
+        let Some(name) = key.as_str() else {
+            return Err(Error::parser(format!("'{}' is not a valid attribute for a Task", key.to_text().unwrap_or_default())).at(value.origin().cloned()));
+        };
+        match name {
+            "action" | "local_action" => {
+                if found.is_some() {
+                    return Err(Error::parser("action and local_action are mutually exclusive").at(value.origin().cloned()));
+                }
+                raw.local |= name == "local_action";
+                let (action, args) = match v {
+                    Value::Str(s) => {
+                        let (action, rest) = split_action(s);
+                        (action, Value::Str(rest))
+                    }
+                    Value::Dict(d) => {
+                        let d = d.copy();
+                        match d.remove("module") {
+                            Some(Value::Str(m)) => {
+                                let (action, rest) = split_action(&m);
+                                if !rest.is_empty() {
+                                    let more = parse_kv(&rest, names::FREE_FORM.contains(&names::short(&action)))?;
+                                    for (k, v) in more.items() {
+                                        if !d.contains(k.as_str().unwrap_or_default()) {
+                                            d.insert(k, v);
+                                        }
+                                    }
+                                }
+                                (action, Value::Dict(d))
+                            }
+                            _ => return Err(Error::parser("no module/action detected in task.").at(value.origin().cloned())),
+                        }
+                    }
+                    other => return Err(Error::parser(format!("unexpected parameter type in action: {}", class(other))).at(value.origin().cloned())),
+                };
+                found = Some((action, args));
+            }
+            "args" => extra = Some(v.clone()),
+            "static" => {}
+            _ if name.starts_with("with_") => {
+                let lookup = &name[5..];
+                if names::lookup_known(lookup) {
+                    if raw.keywords.get(K::Loop).is_some() {
+                        return Err(Error::parser(format!("duplicate loop in task: {lookup}")).at(value.origin().cloned()));
+                    }
+                    if v.is_none() {
+                        return Err(Error::parser(format!("you must specify a value when using {name}")).at(value.origin().cloned()));
+                    }
+                    raw.loop_with = Some(lookup.into());
+                    raw.keywords.set(K::Loop, v.clone());
+                } else {
+                    return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task")).at(key.origin().cloned()));
+                }
+            }
+            _ => match keyword::find(name, bearer) {
+                Some(K::Loop) => {
+                    if raw.keywords.get(K::Loop).is_some() {
+                        return Err(Error::parser(format!("duplicate loop in task: {}", raw.loop_with.as_deref().unwrap_or("loop"))).at(value.origin().cloned()));
+                    }
+                    raw.keywords.set(K::Loop, v.clone());
+                }
+                Some(k) => raw.keywords.set(k, checked(k, v, "Task", key)?),
+                None => {
+                    if let Some((first, _)) = &found {
+                        if names::known(name) || !names::known(first) {
+                            return Err(Error::parser(format!("conflicting action statements: {first}, {name}")).at(value.origin().cloned()));
+                        }
+                        return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task")).at(key.origin().cloned()));
+                    }
+                    found = Some((name.into(), v.clone()));
+                }
+            },
+        }
+    }
+    let Some((action, args)) = found else {
+        return Err(Error::parser("no module/action detected in task.").at(value.origin().cloned()));
+    };
+    if keyword::find(&action, on::ALL | on::HANDLER).is_some() || pairs.len() > 1 && &*action == "include" {
+        return Err(Error::parser(format!("'{action}' is not a valid attribute for a Task")).at(value.origin().cloned()));
+    }
+    (raw.args, raw.args_template) = arguments(&action, &args, value)?;
+    match extra {
+        Some(Value::Dict(d)) => {
+            for (k, v) in d.items() {
+                if !raw.args.contains(k.as_str().unwrap_or_default()) {
+                    raw.args.insert(k, v);
+                }
+            }
+        }
+        Some(t @ Value::Str(_)) => raw.args_template = Some(t),
+        Some(Value::None) | None => {}
+        Some(other) => {
+            return Err(Error::parser(format!("the field 'args' should be a dictionary or None, and could not be converted to one from {}", class(&other))).at(value.origin().cloned()));
+        }
+    }
+    raw.written = action;
+    Ok(raw)
+}
+
+/// A keyword's value as its kind wants it, where that can be told before rendering.
+pub fn checked(k: K, v: &Value, class_name: &str, key: &Value) -> Result<Value, Error> {
+    match k {
+        K::Vars => match v {
+            Value::Dict(d) => {
+                for name in d.keys() {
+                    let name = name.as_str().unwrap_or_default().to_owned();
+                    if !names::identifier(&name) {
+                        return Err(Error::parser(format!("Invalid variable name in 'vars' specified for {class_name}: '{name}' is not a valid variable name.")).at(v.origin().cloned()));
+                    }
+                }
+                Ok(v.clone())
+            }
+            Value::None => Ok(Value::Dict(Dict::new())),
+            _ => Err(Error::parser(format!("Vars in a {class_name} must be specified as a dictionary.")).at(v.origin().cloned()).at(key.origin().cloned())),
+        },
+        K::When | K::ChangedWhen | K::FailedWhen | K::Until => Ok(match v {
+            Value::List(_) => v.clone(),
+            Value::None if k == K::Until || k == K::When => Value::list(Vec::new()),
+            other => Value::list(vec![other.clone()]),
+        }),
+        K::Tags => {
+            let mut out = Vec::new();
+            for item in keyword::items(v) {
+                match &item {
+                    Value::Str(s) if s.contains(',') => {
+                        for part in s.split(',') {
+                            let part = Str::new(part.trim()).at(s.origin().cloned());
+                            out.push(Value::Str(if s.is_trusted() { part.trust() } else { part }));
+                        }
+                    }
+                    Value::Dict(_) => return Err(Error::parser("tags must be specified as a list").at(v.origin().cloned()).at(key.origin().cloned())),
+                    other => out.push(other.clone()),
+                }
+            }
+            Ok(Value::list(out))
+        }
+        K::LoopControl => match v {
+            Value::Dict(d) => {
+                const KNOWN: [&str; 7] = ["loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"];
+                for name in d.keys() {
+                    let text = name.to_text().unwrap_or_default();
+                    if !KNOWN.contains(&text.as_str()) {
+                        return Err(Error::parser(format!("'{text}' is not a valid attribute for a LoopControl")).at(name.origin().cloned()).at(v.origin().cloned()));
+                    }
+                }
+                Ok(v.clone())
+            }
+            _ => Err(Error::parser(
+                "the `loop_control` value must be specified as a dictionary and cannot be a variable itself (though it can contain variables)",
+            )
+            .at(v.origin().cloned())
+            .at(key.origin().cloned())),
+        },
+        _ => Ok(v.clone()),
+    }
+}
