@@ -287,6 +287,35 @@ async fn a_macvlan_is_plugged_in_and_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn macvlans_without_a_parent_reach_each_other_alone() {
+    let dir = TempDir::new().unwrap();
+    let driver = Linux::open(dir.path(), InstanceId::generate(), Arc::new(Echo)).unwrap();
+    let parent = driver.ensure_parent(&id('6'), None).await.unwrap();
+    assert_eq!(driver.ensure_parent(&id('6'), None).await.unwrap(), parent);
+    let mut paths = Vec::new();
+    for (of, ip) in [('e', "10.8.0.2/24"), ('f', "10.8.0.3/24")] {
+        let spec = EndpointSpec {
+            plug: Plug::Macvlan(parent.clone(), MacvlanMode::Bridge),
+            gateways: vec![],
+            container: format!("{}{of}", id('0').split_at(10).0) + &id('2'),
+            ..endpoint(of, of, of, ip, "10.8.0.1")
+        };
+        let path = driver.ensure_sandbox(&spec.container).await.unwrap();
+        driver.ensure_endpoint(&spec).await.unwrap();
+        paths.push((path, spec.container));
+    }
+    assert!(pings(&paths[0].0, "10.8.0.3"));
+    for (_, container) in &paths {
+        driver.remove_sandbox(container).await.unwrap();
+    }
+    driver.remove_parent(&parent).await.unwrap();
+    driver.remove_parent(&parent).await.unwrap();
+    assert!(!std::fs::exists(format!("/proc/sys/net/ipv4/conf/{parent}")).unwrap());
+    let refused = driver.ensure_parent(&id('6'), Some("nothing.7")).await.unwrap_err();
+    assert_eq!(refused.message(), "-o parent interface does was not found on the host: nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ipv6_and_datagrams_are_carried_too() {
     let (dir, instance) = (TempDir::new().unwrap(), InstanceId::generate());
     let driver = Linux::open(dir.path(), instance.clone(), Arc::new(Echo)).unwrap();

@@ -295,7 +295,11 @@ pub fn check_host(host: &Value) -> Result<()> {
     if !matches!(runtime, "" | "runc" | "io.containerd.runc.v2") {
         return Err(Error::bad_request(format!("unknown or invalid runtime name: {runtime}")));
     }
-    if host["StorageOpt"].as_object().is_some_and(|o| !o.is_empty()) {
+    let asked = host["StorageOpt"].as_object().into_iter().flatten();
+    if let Some((other, _)) = asked.clone().find(|(key, _)| !key.eq_ignore_ascii_case("size")) {
+        return Err(Error::internal(format!("Unknown option {other}")));
+    }
+    if asked.count() > 0 {
         return Err(Error::internal(
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
         ));
