@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 
 pub mod adhoc;
+pub mod args;
+pub mod common;
 pub mod config;
 pub mod doc;
 pub mod galaxy;
@@ -10,6 +12,7 @@ pub mod inventory;
 pub mod options;
 pub mod playbook;
 pub mod running;
+pub mod usage;
 pub mod vault;
 
 /// The programs that answer here.

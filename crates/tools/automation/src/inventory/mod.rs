@@ -3,10 +3,55 @@
 //! [`Inventory`] is what the rest of the engine asks. Its answers are cheap clones; what changes while plays run
 //! (`add_host`, `group_by`) goes through it too, so it locks inside.
 
+mod address;
+mod beside;
+mod data;
+mod ini;
+mod literal;
+mod manager;
+pub mod merge;
+pub mod names;
+mod pattern;
+mod script;
+mod sources;
+mod toml;
+mod words;
+mod yaml;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use pileus_jinja::Dict;
+use pileus_jinja::{Dict, Value};
+
+use crate::Error;
+use crate::source::Loader;
+
+pub use beside::{Beside, Kind};
+pub use data::{Data, Group, Host, LOCALHOST};
+pub use manager::{Flattener, Manager, Sources, listed};
+pub use toml::value as toml_value;
+pub use words::split as split_words;
+
+/// Python's words for a value's class.
+fn group_type_name(v: &Value) -> String {
+    format!("<class '{}'>", v.type_name())
+}
+
+/// The inventories that are templates: `constructed` and `generator`.
+#[allow(clippy::too_many_arguments)]
+fn templated(
+    kind: &str,
+    data: &mut Data,
+    options: &Dict,
+    source: &str,
+    wanted: &Sources,
+    processed: &[String],
+    loader: &Loader,
+    beside: &Beside,
+) -> Result<(), Error> {
+    let _ = (data, options, wanted, processed, loader, beside);
+    Err(Error::parser(format!("the inventory plugin '{kind}' of {source} needs templates, which are not there yet")))
+}
 
 /// The name of a host or group.
 pub type Name = Arc<str>;

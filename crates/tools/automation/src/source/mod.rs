@@ -6,6 +6,9 @@
 //! vars_files.rs: which files make group_vars/NAME and host_vars/NAME
 //! ```
 
+pub mod dump_json;
+pub mod dump_toml;
+pub mod dump_yaml;
 pub mod excerpt;
 pub mod json;
 pub mod loader;

@@ -1,0 +1,408 @@
+//! What the commands share: their common options, `--version`, passwords and inventories from the options, and
+//! how a command ends.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use pileus_jinja::{Dict, Origin, Str, Value};
+
+use super::args::{Flag, Given, Grammar, Stop, Takes, flag};
+use super::usage;
+use crate::config::Config;
+use crate::inventory::{Manager, Sources, listed, split_words};
+use crate::source::{Loader, parse, paths};
+use crate::vault::secrets::{self, Wanted};
+use crate::{Error, config, display, vault};
+
+/// The version of ansible-core that the engine answers for.
+pub const VERSION: &str = "2.19.14";
+
+/// `--version` and `-v`.
+pub fn base() -> [Flag; 2] {
+    [
+        flag(
+            &["--version"],
+            "version",
+            Takes::Flag,
+            "show program's version number, config file location, configured module search path, module location, \
+             executable location and exit",
+        ),
+        verbose(),
+    ]
+}
+
+/// `-v`.
+pub fn verbose() -> Flag {
+    flag(
+        &["-v", "--verbose"],
+        "verbosity",
+        Takes::Count,
+        "Causes Ansible to print more debug messages. Adding multiple -v will increase the verbosity, the builtin \
+         plugins currently evaluate up to -vvvvvv. A reasonable level to start is -vvv, connection debugging might \
+         require -vvvv.",
+    )
+}
+
+/// `-i`, `-l`, `--list-hosts`, `--flush-cache`.
+pub fn inventory() -> [Flag; 4] {
+    [
+        flag(
+            &["-i", "--inventory", "--inventory-file"],
+            "inventory",
+            Takes::Append,
+            "specify inventory host path or comma separated host list",
+        ),
+        flag(
+            &["--list-hosts"],
+            "listhosts",
+            Takes::Flag,
+            "outputs a list of matching hosts; does not execute anything else",
+        ),
+        flag(&["-l", "--limit"], "subset", Takes::Value, "further limit selected hosts to an additional pattern"),
+        flag(
+            &["--flush-cache"],
+            "flush_cache",
+            Takes::Flag,
+            "clear the fact cache for every host in inventory",
+        ),
+    ]
+}
+
+/// `--vault-id`, `-J`, `--vault-password-file`.
+pub fn vaults() -> [Flag; 3] {
+    [
+        flag(&["--vault-id"], "vault_ids", Takes::Append, "the vault identity to use"),
+        flag(
+            &["-J", "--ask-vault-password", "--ask-vault-pass"],
+            "ask_vault_pass",
+            Takes::Flag,
+            "ask for vault password",
+        )
+        .exclusive(101),
+        flag(
+            &["--vault-password-file", "--vault-pass-file"],
+            "vault_password_files",
+            Takes::Append,
+            "vault password file",
+        )
+        .exclusive(101),
+    ]
+}
+
+/// `--playbook-dir`.
+pub fn playbook_dir() -> Flag {
+    flag(
+        &["--playbook-dir"],
+        "basedir",
+        Takes::Value,
+        "Since this tool does not use playbooks, use this as a substitute playbook directory. This sets the relative \
+         path for many features including roles/ group_vars/ etc.",
+    )
+}
+
+/// `-e`.
+pub fn extra_vars() -> Flag {
+    flag(
+        &["-e", "--extra-vars"],
+        "extra_vars",
+        Takes::Append,
+        "set additional variables as key=value or YAML/JSON, if filename prepend with @",
+    )
+}
+
+/// `-C`, `-D`.
+pub fn check() -> [Flag; 2] {
+    [
+        flag(
+            &["-C", "--check"],
+            "check",
+            Takes::Flag,
+            "don't make any changes; instead, try to predict some of the changes that may occur",
+        ),
+        flag(
+            &["-D", "--diff"],
+            "diff",
+            Takes::Flag,
+            "when changing (small) files and templates, show the differences in those files; works great with --check",
+        ),
+    ]
+}
+
+const CONNECTION: &str = "Connection Options";
+const BECOME: &str = "Privilege Escalation Options";
+/// The headings of [`connect`] and [`runas`], and what stands below them.
+pub const CONNECTION_GROUP: (&str, &str) = (CONNECTION, "control as whom and how to connect to hosts");
+/// See [`CONNECTION_GROUP`].
+pub const BECOME_GROUP: (&str, &str) = (BECOME, "control how and which user you become as on target hosts");
+
+/// The options of connections.
+pub fn connect() -> Vec<Flag> {
+    vec![
+        flag(
+            &["--private-key", "--key-file"],
+            "private_key_file",
+            Takes::Value,
+            "use this file to authenticate the connection",
+        )
+        .group(CONNECTION),
+        flag(&["-u", "--user"], "remote_user", Takes::Value, "connect as this user (default=None)").group(CONNECTION),
+        flag(&["-c", "--connection"], "connection", Takes::Value, "connection type to use (default=ssh)")
+            .group(CONNECTION),
+        flag(
+            &["-T", "--timeout"],
+            "timeout",
+            Takes::Int,
+            "override the connection timeout in seconds (default depends on connection)",
+        )
+        .group(CONNECTION),
+        flag(
+            &["--ssh-common-args"],
+            "ssh_common_args",
+            Takes::Value,
+            "specify common arguments to pass to sftp/scp/ssh (e.g. ProxyCommand)",
+        )
+        .group(CONNECTION),
+        flag(
+            &["--sftp-extra-args"],
+            "sftp_extra_args",
+            Takes::Value,
+            "specify extra arguments to pass to sftp only (e.g. -f, -l)",
+        )
+        .group(CONNECTION),
+        flag(
+            &["--scp-extra-args"],
+            "scp_extra_args",
+            Takes::Value,
+            "specify extra arguments to pass to scp only (e.g. -l)",
+        )
+        .group(CONNECTION),
+        flag(
+            &["--ssh-extra-args"],
+            "ssh_extra_args",
+            Takes::Value,
+            "specify extra arguments to pass to ssh only (e.g. -R)",
+        )
+        .group(CONNECTION),
+        flag(&["-k", "--ask-pass"], "ask_pass", Takes::Flag, "ask for connection password").exclusive(102),
+        flag(
+            &["--connection-password-file", "--conn-pass-file"],
+            "connection_password_file",
+            Takes::Value,
+            "Connection password file",
+        )
+        .exclusive(102),
+    ]
+}
+
+/// The options of becoming another user.
+pub fn runas() -> Vec<Flag> {
+    vec![
+        flag(
+            &["-b", "--become"],
+            "become",
+            Takes::Flag,
+            "run operations with become (does not imply password prompting)",
+        )
+        .group(BECOME),
+        flag(
+            &["--become-method"],
+            "become_method",
+            Takes::Value,
+            "privilege escalation method to use (default=sudo), use `ansible-doc -t become -l` to list valid choices.",
+        )
+        .group(BECOME),
+        flag(&["--become-user"], "become_user", Takes::Value, "run operations as this user (default=root)")
+            .group(BECOME),
+        flag(
+            &["-K", "--ask-become-pass"],
+            "become_ask_pass",
+            Takes::Flag,
+            "ask for privilege escalation password",
+        )
+        .exclusive(103),
+        flag(
+            &["--become-password-file", "--become-pass-file"],
+            "become_password_file",
+            Takes::Value,
+            "Become password file",
+        )
+        .exclusive(103),
+    ]
+}
+
+/// Runs a command: settings, options, then `body`; the exit code. Errors are printed.
+pub fn run(
+    grammar: &Grammar,
+    args: &[OsString],
+    body: impl FnOnce(&Given, &'static Config) -> Result<i32, Error>,
+) -> i32 {
+    let config = match settings() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match grammar.parse(args) {
+        Ok(given) => finish(started(&given, config).and_then(|()| body(&given, config))),
+        Err(stop) => stopped(grammar, stop, config),
+    }
+}
+
+/// The settings; where they are wrong, that is said and the exit code given.
+///
+/// # Errors
+/// The exit code.
+pub fn settings() -> Result<&'static Config, i32> {
+    let config = config::init().map_err(|e| {
+        let help = e.details();
+        eprintln!("ERROR: {}\n", help.trim_end().replace("\n\n", " "));
+        5
+    })?;
+    display::set_color(config.bool("ANSIBLE_FORCE_COLOR"), config.bool("ANSIBLE_NOCOLOR"));
+    display::set_deprecations(config.bool("DEPRECATION_WARNINGS"));
+    Ok(config)
+}
+
+/// What is said before a command does its work: verbosity, the settings' file, its warnings.
+///
+/// # Errors
+/// None so far.
+pub fn started(given: &Given, config: &Config) -> Result<(), Error> {
+    let level = u32::try_from(config.int("DEFAULT_VERBOSITY")).unwrap_or(0) + given.count("verbosity");
+    display::set_verbosity(u8::try_from(level).unwrap_or(u8::MAX));
+    match config.file() {
+        Some(f) => display::verbose(1, &format!("Using {} as config file", f.display())),
+        None => display::verbose(1, "No config file found; using defaults"),
+    }
+    for w in &config.warnings {
+        display::warning(w);
+    }
+    Ok(())
+}
+
+/// Prints help, version or what is wrong; the exit code.
+pub fn stopped(grammar: &Grammar, stop: Stop, config: &Config) -> i32 {
+    match stop {
+        Stop::Help => {
+            display::out(&usage::help(grammar));
+            0
+        }
+        Stop::Version => {
+            let program = grammar.program.split(' ').next().unwrap_or_default();
+            display::out(&version(program, config));
+            0
+        }
+        Stop::Wrong(why) => {
+            let usage = usage::usage(grammar);
+            eprint!("{usage}{}: error: {why}\n \n{}", grammar.program, usage::help(grammar));
+            2
+        }
+    }
+}
+
+/// Prints the error; the exit code.
+pub fn finish(done: Result<i32, Error>) -> i32 {
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            display::error(&e);
+            e.exit_code()
+        }
+    }
+}
+
+/// The text of `--version`, as tools parse it.
+pub fn version(program: &str, config: &Config) -> String {
+    let file = config.file().map_or_else(|| "None".to_owned(), |f| f.display().to_string());
+    let modules: Vec<Value> = config.list("DEFAULT_MODULE_PATH").into_iter().map(Value::from).collect();
+    let me = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
+    format!(
+        "{program} [core {VERSION}]\n  config file = {file}\n  configured module search path = {}\n  ansible python \
+         module location = None\n  ansible collection location = {}\n  executable location = {me}\n  python version = \
+         None (modules run natively; Python is used where a module needs it)\n  jinja version = pileus {pileus}\n  \
+         pyyaml version = pileus {pileus}",
+        Value::list(modules).repr(),
+        config.list("COLLECTIONS_PATHS").join(":"),
+        pileus = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Gets the passwords of the options and the settings and makes them the program's.
+///
+/// # Errors
+/// As [`secrets::load`].
+pub fn open_vault(given: &Given, config: &Config) -> Result<(), Error> {
+    let wanted = Wanted {
+        ids: given.values("vault_ids").to_vec(),
+        files: given.values("vault_password_files").to_vec(),
+        ask: given.on("ask_vault_pass") || config.bool("DEFAULT_ASK_VAULT_PASS"),
+        ..Wanted::default()
+    };
+    let found = secrets::load(&wanted.with_settings(config), config)?;
+    vault::set_current(Arc::new(found));
+    Ok(())
+}
+
+/// The variables of `-e`: `@file`, YAML or JSON, or `key=value` pairs; later ones win.
+///
+/// # Errors
+/// Where a file cannot be read, or the text is none of them.
+pub fn read_extra_vars(given: &[String], loader: &Loader) -> Result<Dict, Error> {
+    let out = Dict::new();
+    let file: Arc<str> = "<CLI option '-e'>".into();
+    let origin = Arc::new(Origin { file: file.clone(), line: 0, column: 0 });
+    for text in given {
+        if text.is_empty() {
+            continue;
+        }
+        let value = match text.strip_prefix('@') {
+            Some(path) => loader.load_fresh(&paths::unfrack(path), true)?,
+            None if text.starts_with(['/', '.']) => {
+                return Err(Error::options(format!(
+                    "Please prepend extra_vars filename {} with '@'.",
+                    pileus_jinja::value::repr_str(text)
+                )));
+            }
+            None if text.starts_with(['[', '{']) => parse(text, &file, true)?,
+            None => pairs(text, &origin)?,
+        };
+        match value {
+            Value::Dict(d) => crate::inventory::merge::update(&out, &d),
+            v if text.starts_with('@') && v.is_none() => {}
+            _ => {
+                return Err(Error::options(format!(
+                    "Invalid extra vars data supplied. {} could not be made into a dictionary",
+                    pileus_jinja::value::repr_str(text)
+                )));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `a=1 b='x y'`: every value is text.
+fn pairs(text: &str, origin: &Arc<Origin>) -> Result<Value, Error> {
+    let words = split_words(text)
+        .map_err(|_| Error::parser("failed at splitting arguments, either an unbalanced jinja2 block or quotes: ".to_owned() + text))?;
+    let out = Dict::new();
+    for word in words {
+        if let Some((k, v)) = word.split_once('=') {
+            out.insert(Str::new(k.trim()), Value::Str(Str::trusted(v.trim()).at(Some(origin.clone()))));
+        }
+    }
+    Ok(Value::Dict(out))
+}
+
+/// The loader, the inventory and the extra variables of the options; the vault is opened first.
+///
+/// # Errors
+/// Where passwords, variables or an inventory cannot be read.
+pub fn prepare(given: &Given, config: &Config) -> Result<(Arc<Loader>, Manager, Dict), Error> {
+    let loader = Arc::new(Loader::new());
+    if let Some(dir) = given.value("basedir").or_else(|| config.text("PLAYBOOK_DIR")) {
+        loader.set_base(&paths::unfrack(dir));
+    }
+    open_vault(given, config)?;
+    let extra = read_extra_vars(given.values("extra_vars"), &Loader::new())?;
+    let sources = Sources { list: listed(given.values("inventory")), extra: extra.clone() };
+    let manager = Manager::load(loader.clone(), sources)?;
+    Ok((loader, manager, extra))
+}
