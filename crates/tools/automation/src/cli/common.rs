@@ -58,7 +58,12 @@ pub fn inventory() -> [Flag; 4] {
             Takes::Flag,
             "outputs a list of matching hosts; does not execute anything else",
         ),
-        flag(&["-l", "--limit"], "subset", Takes::Value, "further limit selected hosts to an additional pattern"),
+        flag(
+            &["-l", "--limit"],
+            "subset",
+            Takes::Value,
+            "further limit selected hosts to an additional pattern",
+        ),
         flag(
             &["--flush-cache"],
             "flush_cache",
@@ -145,7 +150,8 @@ pub fn connect() -> Vec<Flag> {
             "use this file to authenticate the connection",
         )
         .group(CONNECTION),
-        flag(&["-u", "--user"], "remote_user", Takes::Value, "connect as this user (default=None)").group(CONNECTION),
+        flag(&["-u", "--user"], "remote_user", Takes::Value, "connect as this user (default=None)")
+            .group(CONNECTION),
         flag(&["-c", "--connection"], "connection", Takes::Value, "connection type to use (default=ssh)")
             .group(CONNECTION),
         flag(
@@ -380,8 +386,11 @@ pub fn read_extra_vars(given: &[String], loader: &Loader) -> Result<Dict, Error>
 
 /// `a=1 b='x y'`: every value is text.
 fn pairs(text: &str, origin: &Arc<Origin>) -> Result<Value, Error> {
-    let words = split_words(text)
-        .map_err(|_| Error::parser("failed at splitting arguments, either an unbalanced jinja2 block or quotes: ".to_owned() + text))?;
+    let words = split_words(text).map_err(|_| {
+        Error::parser(
+            "failed at splitting arguments, either an unbalanced jinja2 block or quotes: ".to_owned() + text,
+        )
+    })?;
     let out = Dict::new();
     for word in words {
         if let Some((k, v)) = word.split_once('=') {

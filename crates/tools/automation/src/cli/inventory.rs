@@ -17,12 +17,31 @@ const ACTIONS: &str = "Actions";
 
 /// Variables that are the engine's, not the inventory's.
 const INTERNAL: [&str; 25] = [
-    "ansible_async_path", "ansible_collection_name", "ansible_config_file", "ansible_dependent_role_names",
-    "ansible_diff_mode", "ansible_facts", "ansible_forks", "ansible_inventory_sources", "ansible_limit",
-    "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_role_names",
-    "ansible_playbook_python", "ansible_role_name", "ansible_role_names", "ansible_run_tags", "ansible_skip_tags",
-    "ansible_verbosity", "ansible_version", "inventory_dir", "inventory_file", "inventory_hostname",
-    "inventory_hostname_short", "group_names",
+    "ansible_async_path",
+    "ansible_collection_name",
+    "ansible_config_file",
+    "ansible_dependent_role_names",
+    "ansible_diff_mode",
+    "ansible_facts",
+    "ansible_forks",
+    "ansible_inventory_sources",
+    "ansible_limit",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_role_names",
+    "ansible_playbook_python",
+    "ansible_role_name",
+    "ansible_role_names",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "group_names",
 ];
 const INTERNAL_TOO: [&str; 6] = ["groups", "hostvars", "omit", "playbook_dir", "play_hosts", "role_names"];
 
@@ -145,9 +164,8 @@ struct Shown<'a> {
 }
 
 fn without_internal(vars: Dict) -> Dict {
-    vars.write().retain(|k, _| {
-        k.as_str().is_none_or(|k| !INTERNAL.contains(&k) && !INTERNAL_TOO.contains(&k))
-    });
+    vars.write()
+        .retain(|k, _| k.as_str().is_none_or(|k| !INTERNAL.contains(&k) && !INTERNAL_TOO.contains(&k)));
     vars
 }
 

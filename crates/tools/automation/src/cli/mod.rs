@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 
+mod action;
 pub mod adhoc;
 pub mod args;
 pub mod common;
 pub mod config;
+mod config_init;
 pub mod doc;
 pub mod galaxy;
 pub mod inventory;
@@ -14,6 +16,7 @@ pub mod playbook;
 pub mod running;
 pub mod usage;
 pub mod vault;
+mod vault_files;
 
 /// The programs that answer here.
 pub const NAMES: [&str; 7] = [

@@ -39,7 +39,9 @@ impl Ini {
     pub fn keys(&self, section: &str) -> Vec<&str> {
         let own = self.sections.get(section);
         let mut keys: Vec<&str> = own.into_iter().flat_map(IndexMap::keys).map(String::as_str).collect();
-        keys.extend(self.defaults.keys().map(String::as_str).filter(|k| own.is_none_or(|o| !o.contains_key(*k))));
+        keys.extend(
+            self.defaults.keys().map(String::as_str).filter(|k| own.is_none_or(|o| !o.contains_key(*k))),
+        );
         keys
     }
 }
@@ -92,7 +94,11 @@ impl Reader {
         match text.find(['=', ':']) {
             Some(at) if at > 0 => {
                 let key = text[..at].trim_end().to_lowercase();
-                let keys = if section == "DEFAULT" { Some(&self.out.defaults) } else { self.out.sections.get(section) };
+                let keys = if section == "DEFAULT" {
+                    Some(&self.out.defaults)
+                } else {
+                    self.out.sections.get(section)
+                };
                 if keys.is_some_and(|k| k.contains_key(&key)) {
                     return Err(format!(
                         "While reading from '<string>' [line {number:2}]: option {} in section {} already exists",

@@ -161,8 +161,8 @@ impl Config {
     pub fn plugin(&self, kind: &str, name: &str, option: &str) -> Result<Setting, Error> {
         let label = format!("'{option}' for '{name}' {kind} plugin");
         let found = options::plugin(kind, name).and_then(|p| p.options.iter().find(|o| o.name == option));
-        let option = found
-            .ok_or_else(|| Error::options(format!("No config definition exists for {label}.")))?;
+        let option =
+            found.ok_or_else(|| Error::options(format!("No config definition exists for {label}.")))?;
         self.evaluate(option, &label)
     }
 
@@ -250,9 +250,7 @@ fn check_choices(option: &Opt, value: &Json, label: &str) -> Result<(), Error> {
 }
 
 fn environment() -> HashMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-        .collect()
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
 #[cfg(test)]

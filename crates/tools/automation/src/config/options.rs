@@ -65,7 +65,16 @@ pub struct Plugin {
 
 /// The types of plugins that have options, in the order they are shown.
 pub const PLUGIN_TYPES: [&str; 11] = [
-    "become", "cache", "callback", "cliconf", "connection", "httpapi", "inventory", "lookup", "netconf", "shell",
+    "become",
+    "cache",
+    "callback",
+    "cliconf",
+    "connection",
+    "httpapi",
+    "inventory",
+    "lookup",
+    "netconf",
+    "shell",
     "vars",
 ];
 
@@ -88,8 +97,11 @@ pub fn plugins() -> &'static [Plugin] {
 /// The plugin `name` of type `kind`, with or without `ansible.builtin.` before it.
 pub fn plugin(kind: &str, name: &str) -> Option<&'static Plugin> {
     static INDEX: OnceLock<HashMap<(&'static str, &'static str), &'static Plugin>> = OnceLock::new();
-    let index = INDEX
-        .get_or_init(|| plugins().iter().map(|p| ((p.plugin.as_str(), p.name.as_str()), p)).collect());
-    let name = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name);
+    let index =
+        INDEX.get_or_init(|| plugins().iter().map(|p| ((p.plugin.as_str(), p.name.as_str()), p)).collect());
+    let name = name
+        .strip_prefix("ansible.builtin.")
+        .or_else(|| name.strip_prefix("ansible.legacy."))
+        .unwrap_or(name);
     index.get(&(kind, name)).copied()
 }

@@ -64,8 +64,10 @@ pub fn read(path: &Path) -> Result<Ini, Error> {
             )));
         }
     }
-    let bytes = fs::read(path)
-        .map_err(|e| Error::options(format!("Error reading config file ({shown})")).because(crate::error::os_error(&e, &shown.to_string())))?;
+    let bytes = fs::read(path).map_err(|e| {
+        Error::options(format!("Error reading config file ({shown})"))
+            .because(crate::error::os_error(&e, &shown.to_string()))
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Error::options(format!(
             "Error reading config file({shown}) because the config file was not utf8 encoded"

@@ -8,7 +8,10 @@ fn with_env(pairs: &[(&str, &str)]) -> Result<Config, Error> {
 #[test]
 fn defaults_are_made_of_home() {
     let config = with_env(&[("ANSIBLE_HOME", "/h")]).unwrap();
-    assert_eq!(config.list("DEFAULT_ROLES_PATH"), ["/h/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"]);
+    assert_eq!(
+        config.list("DEFAULT_ROLES_PATH"),
+        ["/h/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"]
+    );
     assert_eq!(config.int("DEFAULT_FORKS"), 5);
     assert!(config.list("INVENTORY_IGNORE_EXTS").contains(&".retry".to_owned()));
     assert!(config.list("INVENTORY_IGNORE_EXTS").contains(&".pyc".to_owned()));
@@ -16,7 +19,8 @@ fn defaults_are_made_of_home() {
 
 #[test]
 fn environment_wins_and_is_typed() {
-    let config = with_env(&[("ANSIBLE_FORKS", "7"), ("ANSIBLE_PIPELINING", "yes"), ("ANSIBLE_TIMEOUT", "")]).unwrap();
+    let config =
+        with_env(&[("ANSIBLE_FORKS", "7"), ("ANSIBLE_PIPELINING", "yes"), ("ANSIBLE_TIMEOUT", "")]).unwrap();
     assert_eq!(config.int("DEFAULT_FORKS"), 7);
     assert_eq!(config.get("DEFAULT_FORKS").unwrap().origin, "env: ANSIBLE_FORKS");
     assert!(config.bool("ANSIBLE_PIPELINING"));

@@ -11,7 +11,8 @@ use crate::source::paths::{unfrack, unfrack_from};
 /// Text without the quotes around it, where both ends bear the same.
 pub fn unquote(s: &str) -> &str {
     let b = s.as_bytes();
-    let quoted = b.len() > 1 && b[0] == b[b.len() - 1] && matches!(b[0], b'"' | b'\'') && b[b.len() - 2] != b'\\';
+    let quoted =
+        b.len() > 1 && b[0] == b[b.len() - 1] && matches!(b[0], b'"' | b'\'') && b[b.len() - 2] != b'\\';
     if quoted { &s[1..s.len() - 1] } else { s }
 }
 
@@ -120,9 +121,9 @@ fn path(s: &str, origin: &str) -> Json {
 
 fn paths(value: &Json, divider: char, origin: &str) -> Option<Json> {
     match value {
-        Json::String(s) => Some(
-            s.split(divider).map(|p| path(if divider == ',' { p.trim() } else { p }, origin)).collect(),
-        ),
+        Json::String(s) => {
+            Some(s.split(divider).map(|p| path(if divider == ',' { p.trim() } else { p }, origin)).collect())
+        }
         Json::Array(items) => items.iter().map(|v| v.as_str().map(|s| path(s, origin))).collect(),
         _ => None,
     }

@@ -22,9 +22,10 @@ pub fn parse(address: &str, ranges: bool) -> Result<(&str, Option<u16>), Error> 
     let mut name = address;
     let mut port = None;
     if address.contains(':') {
-        let found = compiled(&BRACKETED, r"^\[(.+)\]:([0-9]+)$")
-            .and_then(|r| r.captures(address))
-            .or_else(|| compiled(&PORT, r"^((?:[^:\[\]]|\[[^\]]*\])*):([0-9]+)$").and_then(|r| r.captures(address)));
+        let found =
+            compiled(&BRACKETED, r"^\[(.+)\]:([0-9]+)$").and_then(|r| r.captures(address)).or_else(|| {
+                compiled(&PORT, r"^((?:[^:\[\]]|\[[^\]]*\])*):([0-9]+)$").and_then(|r| r.captures(address))
+            });
         if let Some((Some(n), Some(p))) = found.map(|c| (c.get(1), c.get(2))) {
             name = n.as_str();
             port = p.as_str().parse().ok();
@@ -84,7 +85,10 @@ fn ranges(name: &str) -> Result<Vec<String>, Error> {
     }
     let number = |s: &str| {
         s.parse::<usize>().map_err(|_| {
-            Error::new(format!("invalid literal for int() with base 10: {}", pileus_jinja::value::repr_str(s)))
+            Error::new(format!(
+                "invalid literal for int() with base 10: {}",
+                pileus_jinja::value::repr_str(s)
+            ))
         })
     };
     let step = match number(step)? {
@@ -126,7 +130,10 @@ mod tests {
         assert_eq!(expand("h[1:2]:2222").unwrap().1, Some(2222));
         assert_eq!(expand("[::1]:22").unwrap(), (vec!["::1".to_owned()], Some(22)));
         assert_eq!(expand("fe80::1").unwrap(), (vec!["fe80::1".to_owned()], None));
-        assert_eq!(expand("a[01:2]").unwrap_err().brief(), "host range must specify equal-length begin and end formats");
+        assert_eq!(
+            expand("a[01:2]").unwrap_err().brief(),
+            "host range must specify equal-length begin and end formats"
+        );
     }
 
     #[test]

@@ -32,7 +32,14 @@ impl Beside {
     ///
     /// # Errors
     /// Where a file cannot be read or holds no dictionary.
-    pub fn vars(&self, loader: &Loader, dirs: &[String], kind: Kind, name: &str, out: &Dict) -> Result<(), Error> {
+    pub fn vars(
+        &self,
+        loader: &Loader,
+        dirs: &[String],
+        kind: Kind,
+        name: &str,
+        out: &Dict,
+    ) -> Result<(), Error> {
         // a chroot's path is no name of a file
         if name.starts_with('/') {
             return Ok(());
@@ -42,7 +49,8 @@ impl Beside {
             let dir = format!("{}/{sub}", dir.trim_end_matches('/'));
             let Some(names) = self.names(&dir, sub) else { continue };
             let extensions = config::current().list("YAML_FILENAME_EXTENSIONS");
-            let there = names.contains(name) || extensions.iter().any(|e| names.contains(&format!("{name}{e}")));
+            let there =
+                names.contains(name) || extensions.iter().any(|e| names.contains(&format!("{name}{e}")));
             if !there && !name.contains('/') {
                 continue;
             }

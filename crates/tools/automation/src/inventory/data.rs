@@ -304,7 +304,10 @@ impl Data {
         if key.as_str() == Some("ansible_group_priority") {
             let number = value.as_int().or_else(|| value.as_str().and_then(|s| s.trim().parse().ok()));
             self.groups[group].priority = number.ok_or_else(|| {
-                Error::new(format!("invalid literal for int() with base 10: {}", repr_str(&value.to_text().unwrap_or_default())))
+                Error::new(format!(
+                    "invalid literal for int() with base 10: {}",
+                    repr_str(&value.to_text().unwrap_or_default())
+                ))
             })?;
             return Ok(());
         }

@@ -58,7 +58,9 @@ impl Reader<'_> {
                     Some("children") => Section::Children,
                     Some("vars") => Section::Vars,
                     Some(other) => {
-                        return Err(Error::new(format!("Section [{name}:{other}] has unknown type: {other}")));
+                        return Err(Error::new(format!(
+                            "Section [{name}:{other}] has unknown type: {other}"
+                        )));
                     }
                 };
                 group = self.section(name, section)?;
@@ -169,9 +171,14 @@ impl Reader<'_> {
             let origin = self.origin();
             for token in rest {
                 let Some((key, value)) = token.split_once('=') else {
-                    return Err(Error::new(format!("Expected key=value host variable assignment, got: {token}")));
+                    return Err(Error::new(format!(
+                        "Expected key=value host variable assignment, got: {token}"
+                    )));
                 };
-                vars.push((Value::Str(Str::new(key).at(Some(origin.clone()))), literal::value(value, &origin)));
+                vars.push((
+                    Value::Str(Str::new(key).at(Some(origin.clone()))),
+                    literal::value(value, &origin),
+                ));
             }
         }
         for name in &hosts {

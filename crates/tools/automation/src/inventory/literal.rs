@@ -185,8 +185,12 @@ impl<'a> Reader<'a> {
         let b = s.as_bytes();
         let mut end = 0;
         while end < b.len() {
-            let exponent = end > 0 && matches!(b[end - 1], b'e' | b'E') && !s.starts_with("0x") && !s.starts_with("0X");
-            if b[end].is_ascii_alphanumeric() || matches!(b[end], b'.' | b'_') || (exponent && matches!(b[end], b'+' | b'-')) {
+            let exponent =
+                end > 0 && matches!(b[end - 1], b'e' | b'E') && !s.starts_with("0x") && !s.starts_with("0X");
+            if b[end].is_ascii_alphanumeric()
+                || matches!(b[end], b'.' | b'_')
+                || (exponent && matches!(b[end], b'+' | b'-'))
+            {
                 end += 1;
             } else {
                 break;
@@ -218,7 +222,9 @@ impl<'a> Reader<'a> {
     }
 
     fn word_or_text(&mut self) -> Option<Value> {
-        for (word, value) in [("True", Value::Bool(true)), ("False", Value::Bool(false)), ("None", Value::None)] {
+        for (word, value) in
+            [("True", Value::Bool(true)), ("False", Value::Bool(false)), ("None", Value::None)]
+        {
             if let Some(rest) = self.rest.strip_prefix(word)
                 && !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
             {
@@ -295,7 +301,8 @@ impl<'a> Reader<'a> {
             'u' => out.push(hex(self, 4)?),
             'U' => out.push(hex(self, 8)?),
             '0'..='7' => {
-                let more: String = self.rest.chars().take_while(|d| ('0'..='7').contains(d)).take(2).collect();
+                let more: String =
+                    self.rest.chars().take_while(|d| ('0'..='7').contains(d)).take(2).collect();
                 self.rest = &self.rest[more.len()..];
                 out.push(char::from_u32(u32::from_str_radix(&format!("{c}{more}"), 8).ok()?)?);
             }

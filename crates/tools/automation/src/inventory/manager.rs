@@ -94,10 +94,13 @@ impl Manager {
                 return Err(Error::new(format!("Unable to find limit file {path}")));
             }
             if !Path::new(&path).is_file() {
-                return Err(Error::new(format!("Limit starting with \"@\" must be a file, not a directory: {path}")));
+                return Err(Error::new(format!(
+                    "Limit starting with \"@\" must be a file, not a directory: {path}"
+                )));
             }
-            let text = fs::read_to_string(&path)
-                .map_err(|e| Error::new(format!("Unable to read limit file {path}")).because(os_error(&e, &path)))?;
+            let text = fs::read_to_string(&path).map_err(|e| {
+                Error::new(format!("Unable to read limit file {path}")).because(os_error(&e, &path))
+            })?;
             out.extend(text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()));
         }
         *self.limit.write() = out;
@@ -113,7 +116,8 @@ impl Manager {
         let mut hosts = pattern::evaluate(&data, &pattern::split(pattern))?;
         let limit = self.limit.read();
         if !ignore_limit && !limit.is_empty() {
-            let within: std::collections::HashSet<Chosen> = pattern::evaluate(&data, &limit)?.into_iter().collect();
+            let within: std::collections::HashSet<Chosen> =
+                pattern::evaluate(&data, &limit)?.into_iter().collect();
             hosts.retain(|h| within.contains(h));
         }
         Ok(hosts
@@ -216,7 +220,8 @@ impl Inventory for Manager {
         self.select(pattern, false).map_err(|e| e.brief())
     }
     fn sources(&self) -> Vec<Arc<Path>> {
-        let files = self.wanted.list.iter().filter(|s| !s.is_empty() && !(s.contains(',') && !Path::new(s).exists()));
+        let files =
+            self.wanted.list.iter().filter(|s| !s.is_empty() && !(s.contains(',') && !Path::new(s).exists()));
         files.map(|s| Path::new(&paths::unfrack(s)).into()).collect()
     }
     fn source_of(&self, host: &str) -> Option<Arc<str>> {
@@ -276,7 +281,8 @@ impl<'a> Flattener<'a> {
     /// For the hosts of `manager`, with a playbook in `playbook_dir`.
     pub fn new(manager: &'a Manager, playbook_dir: &str) -> Self {
         let near = manager.directories();
-        let play = fs::canonicalize(playbook_dir).map_or_else(|_| playbook_dir.to_owned(), |p| p.to_string_lossy().into_owned());
+        let play = fs::canonicalize(playbook_dir)
+            .map_or_else(|_| playbook_dir.to_owned(), |p| p.to_string_lossy().into_owned());
         let play = if near.contains(&play) { Vec::new() } else { vec![play] };
         Self { manager, near, play, groups: std::collections::HashMap::new() }
     }

@@ -50,7 +50,9 @@ fn templated(
     beside: &Beside,
 ) -> Result<(), Error> {
     let _ = (data, options, wanted, processed, loader, beside);
-    Err(Error::parser(format!("the inventory plugin '{kind}' of {source} needs templates, which are not there yet")))
+    Err(Error::parser(format!(
+        "the inventory plugin '{kind}' of {source} needs templates, which are not there yet"
+    )))
 }
 
 /// The name of a host or group.

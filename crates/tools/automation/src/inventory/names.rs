@@ -6,12 +6,11 @@ use pileus_jinja::value::repr_str;
 use crate::{config, display};
 
 const KEYWORDS: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
-    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
-    "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
+    "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is",
+    "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
-const VARIABLE_HELP: &str =
-    "Variable names must be strings starting with a letter or underscore character, and contain only letters, \
+const VARIABLE_HELP: &str = "Variable names must be strings starting with a letter or underscore character, and contain only letters, \
      numbers and underscores.";
 
 /// Whether `name` may be a variable.

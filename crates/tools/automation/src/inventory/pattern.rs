@@ -283,7 +283,10 @@ mod tests {
         assert_eq!(names("w[!1]"), ["w2", "w3"]);
         assert_eq!(names("localhost"), ["(localhost)"]);
         assert!(names("nothing").is_empty());
-        assert_eq!(evaluate(&data(), &split("web[9]")).unwrap_err().brief(), "No hosts matched the subscripted pattern 'web[9]'");
+        assert_eq!(
+            evaluate(&data(), &split("web[9]")).unwrap_err().brief(),
+            "No hosts matched the subscripted pattern 'web[9]'"
+        );
     }
 
     #[test]

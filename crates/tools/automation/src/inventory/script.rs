@@ -30,8 +30,8 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
     let undecodable = |why: String| {
         help(Error::new("Unable to get JSON decoder for inventory script result.").because(Error::new(why)))
     };
-    let parsed: Json = serde_json::from_str(&text)
-        .map_err(|_| undecodable("Value could not be parsed as JSON.".into()))?;
+    let parsed: Json =
+        serde_json::from_str(&text).map_err(|_| undecodable("Value could not be parsed as JSON.".into()))?;
     let Json::Object(groups) = &parsed else {
         return Err(undecodable(format!("Value is '{}' instead of 'dict'.", type_name(&parsed))));
     };
@@ -126,7 +126,10 @@ fn group(
 ) -> Result<(), Error> {
     let id = data.add_group(name)?;
     let wrong = |key: &str, found: &Json, wanted: &str| {
-        Error::new(format!("Value contains '{name}.{key}' which is '{}' instead of '{wanted}'.", type_name(found)))
+        Error::new(format!(
+            "Value contains '{name}.{key}' which is '{}' instead of '{wanted}'.",
+            type_name(found)
+        ))
     };
     let mut lone = Vec::new();
     let (hosts, vars, children) = match body {
@@ -203,7 +206,8 @@ fn host_vars(path: &str, host: &str) -> Result<Option<Json>, Error> {
 fn run(path: &str, args: &[&str]) -> Result<(String, String), Error> {
     let done = Command::new(path).args(args).stdin(Stdio::inherit()).output().map_err(|e| {
         let shown = std::iter::once(path).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
-        Error::new(format!("Failed to execute inventory script command '{shown}'.")).because(os_error(&e, path))
+        Error::new(format!("Failed to execute inventory script command '{shown}'."))
+            .because(os_error(&e, path))
     })?;
     let mut stderr = String::from_utf8_lossy(&done.stderr).into_owned();
     if !stderr.is_empty() && !stderr.ends_with('\n') {
@@ -217,8 +221,10 @@ fn run(path: &str, args: &[&str]) -> Result<(String, String), Error> {
             false => e.help(format!("Standard error from inventory script:\n{stderr}")),
         });
     }
-    let text = String::from_utf8(done.stdout)
-        .map_err(|e| Error::new("Inventory script result contained characters that cannot be interpreted as UTF-8.").because(Error::new(e.to_string())))?;
+    let text = String::from_utf8(done.stdout).map_err(|e| {
+        Error::new("Inventory script result contained characters that cannot be interpreted as UTF-8.")
+            .because(Error::new(e.to_string()))
+    })?;
     Ok((text, stderr))
 }
 

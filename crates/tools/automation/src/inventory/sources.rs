@@ -20,7 +20,8 @@ use crate::{Error, config, display};
 /// # Errors
 /// Where one cannot be read and the settings make that an error.
 pub fn read(wanted: &Sources, loader: &Loader, beside: &Beside) -> Result<Data, Error> {
-    let mut reader = Reader { data: Data::default(), wanted, loader, beside, processed: Vec::new(), ignored: ignored() };
+    let mut reader =
+        Reader { data: Data::default(), wanted, loader, beside, processed: Vec::new(), ignored: ignored() };
     let mut parsed = false;
     for source in &wanted.list {
         if !source.is_empty() {
@@ -57,9 +58,12 @@ pub fn directories(list: &[String]) -> Vec<String> {
 }
 
 fn ignored() -> Option<Regex> {
-    let mut parts: Vec<String> = [r"^\.", "^host_vars$", "^group_vars$", "^vars_plugins$"].map(String::from).into();
+    let mut parts: Vec<String> =
+        [r"^\.", "^host_vars$", "^group_vars$", "^vars_plugins$"].map(String::from).into();
     parts.extend(config::current().list("INVENTORY_IGNORE_PATTERNS"));
-    parts.extend(config::current().list("INVENTORY_IGNORE_EXTS").iter().map(|e| format!("{}$", regex::escape(e))));
+    parts.extend(
+        config::current().list("INVENTORY_IGNORE_EXTS").iter().map(|e| format!("{}$", regex::escape(e))),
+    );
     Regex::new(&parts.join("|")).ok()
 }
 
@@ -113,7 +117,8 @@ impl Reader<'_> {
                     break;
                 }
                 Err(e) => {
-                    let file = format!("<inventory plugin {} with source {}>", repr_str(&kind), repr_str(source));
+                    let file =
+                        format!("<inventory plugin {} with source {}>", repr_str(&kind), repr_str(source));
                     let origin = Origin { file: file.into(), line: 0, column: 0 };
                     failures.push((kind, e.at(Some(Arc::new(origin)))));
                 }
@@ -141,7 +146,12 @@ impl Reader<'_> {
         kept.get_or_insert_with(|| self.loader.load_fresh(source, true)).clone()
     }
 
-    fn with(&mut self, kind: &str, source: &str, kept: &mut Option<Result<Value, Error>>) -> Result<(), Error> {
+    fn with(
+        &mut self,
+        kind: &str,
+        source: &str,
+        kept: &mut Option<Result<Value, Error>>,
+    ) -> Result<(), Error> {
         match kind {
             "host_list" | "advanced_host_list" => self.list(source, kind == "advanced_host_list"),
             "script" => script::parse(&mut self.data, source),
@@ -190,7 +200,8 @@ impl Reader<'_> {
     }
 
     fn auto(&mut self, source: &str, value: &Value) -> Result<(), Error> {
-        let name = value.as_dict().and_then(|d| d.get("plugin")).and_then(|p| p.to_text().ok()).unwrap_or_default();
+        let name =
+            value.as_dict().and_then(|d| d.get("plugin")).and_then(|p| p.to_text().ok()).unwrap_or_default();
         if name.is_empty() {
             return Err(Error::parser(format!(
                 "no root 'plugin' key found, '{source}' is not a valid YAML inventory plugin config file"
@@ -198,9 +209,14 @@ impl Reader<'_> {
         }
         let short = name.strip_prefix("ansible.builtin.").unwrap_or(&name);
         if !matches!(short, "constructed" | "generator") {
-            return Err(Error::parser(format!("inventory config '{source}' specifies unknown plugin '{name}'")));
+            return Err(Error::parser(format!(
+                "inventory config '{source}' specifies unknown plugin '{name}'"
+            )));
         }
-        display::verbose(1, &format!("Using inventory plugin '{name}' to process inventory source '{source}'"));
+        display::verbose(
+            1,
+            &format!("Using inventory plugin '{name}' to process inventory source '{source}'"),
+        );
         self.plugin(short, &name, source, value)
     }
 
@@ -209,14 +225,25 @@ impl Reader<'_> {
             return Err(Error::parser(format!("{source} is empty")));
         }
         let given = value.as_dict().and_then(|d| d.get("plugin")).map(|p| p.to_text()).transpose()?;
-        let fits = given.as_deref().is_some_and(|g| g == kind || g == name || g == format!("ansible.builtin.{kind}"));
+        let fits = given
+            .as_deref()
+            .is_some_and(|g| g == kind || g == name || g == format!("ansible.builtin.{kind}"));
         let Some(options) = value.as_dict().filter(|_| fits) else {
             return Err(Error::parser(format!(
                 "Incorrect plugin name in file: {}",
                 given.as_deref().unwrap_or("none found")
             )));
         };
-        super::templated(kind, &mut self.data, options, source, self.wanted, &self.processed, self.loader, self.beside)
+        super::templated(
+            kind,
+            &mut self.data,
+            options,
+            source,
+            self.wanted,
+            &self.processed,
+            self.loader,
+            self.beside,
+        )
     }
 }
 

@@ -110,6 +110,11 @@ mod tests {
         assert_eq!(d.hosts_in(d.group("web").unwrap()).len(), 3);
         assert!(d.group("a").is_some());
         assert_eq!(d.hosts[d.host("b").unwrap()].vars.get("y").unwrap().as_str(), Some("z"));
-        assert!(parse(&mut d, "x = [", &"/i.toml".into()).unwrap_err().brief().starts_with("TOML file '/i.toml' is invalid"));
+        assert!(
+            parse(&mut d, "x = [", &"/i.toml".into())
+                .unwrap_err()
+                .brief()
+                .starts_with("TOML file '/i.toml' is invalid")
+        );
     }
 }

@@ -159,6 +159,8 @@ mod tests {
     fn errors() {
         assert_eq!(read("").unwrap_err().brief(), "Parsed empty YAML file");
         assert!(read("[a]").unwrap_err().brief().contains("it should be a dictionary, got: <class"));
-        assert!(read("all: {hosts: {1: }}").unwrap_err().brief().starts_with("Host pattern 1 must be a string."));
+        assert!(
+            read("all: {hosts: {1: }}").unwrap_err().brief().starts_with("Host pattern 1 must be a string.")
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use pileus_jinja::value::repr_float;
 use pileus_jinja::Value;
+use pileus_jinja::value::repr_float;
 
 use crate::vault::EncryptedString;
 
@@ -79,7 +79,8 @@ fn write(out: &mut String, value: &Value, depth: usize, style: Style, variable: 
         Value::List(l) => sequence(out, &l.items(), depth, style, variable),
         Value::Tuple(t) => sequence(out, t, depth, style, variable),
         Value::Dict(d) => {
-            let mut pairs: Vec<(String, Value)> = d.items().into_iter().map(|(k, v)| (k.json_key(), v)).collect();
+            let mut pairs: Vec<(String, Value)> =
+                d.items().into_iter().map(|(k, v)| (k.json_key(), v)).collect();
             if pairs.is_empty() {
                 out.push_str("{}");
                 return;

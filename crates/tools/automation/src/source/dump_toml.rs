@@ -56,13 +56,14 @@ fn table(out: &mut String, dict: &Dict, name: &str, in_array: bool) -> Result<()
             Value::Dict(d) => tables.push((k, d.clone(), false)),
             Value::List(l) if !l.is_empty() && l.items().iter().all(|v| matches!(v, Value::Dict(_))) => {
                 let items = l.items();
-                let fits = |v: &Value| {
-                    literal(v, 0).is_ok_and(|t| t.len() + 4 <= INLINE && !t.contains('\n'))
-                };
+                let fits =
+                    |v: &Value| literal(v, 0).is_ok_and(|t| t.len() + 4 <= INLINE && !t.contains('\n'));
                 if items.iter().all(fits) {
                     plain.push((k, v));
                 } else {
-                    tables.extend(items.iter().filter_map(Value::as_dict).map(|d| (k.clone(), d.clone(), true)));
+                    tables.extend(
+                        items.iter().filter_map(Value::as_dict).map(|d| (k.clone(), d.clone(), true)),
+                    );
                 }
             }
             _ => plain.push((k, v)),
@@ -114,7 +115,10 @@ fn literal(v: &Value, depth: usize) -> Result<String, Error> {
         }
         Value::Object(o) if o.resolve().is_some() => string(&v.to_text()?),
         other => {
-            return Err(Error::new(format!("Object of type '<class '{}'>' is not TOML serializable", other.type_name())));
+            return Err(Error::new(format!(
+                "Object of type '<class '{}'>' is not TOML serializable",
+                other.type_name()
+            )));
         }
     })
 }

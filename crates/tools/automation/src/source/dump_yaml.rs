@@ -20,7 +20,9 @@ pub fn dump(value: &Value) -> String {
         other => {
             scalar(&mut out, other, 0, 0);
             out.push('\n');
-            if matches!(other, Value::Str(s) if style(s) == Style::Plain) || !matches!(other, Value::Str(_) | Value::List(_) | Value::Dict(_)) {
+            if matches!(other, Value::Str(s) if style(s) == Style::Plain)
+                || !matches!(other, Value::Str(_) | Value::List(_) | Value::Dict(_))
+            {
                 out.push_str("...\n");
             }
         }
@@ -128,8 +130,12 @@ fn style(s: &str) -> Style {
         return Style::Single;
     }
     let special = |c: char| {
-        !(c == '\n' || ('\u{20}'..='\u{7e}').contains(&c) || c == '\u{85}' || ('\u{a0}'..='\u{d7ff}').contains(&c)
-            || ('\u{e000}'..='\u{fffd}').contains(&c) || c as u32 >= 0x10000)
+        !(c == '\n'
+            || ('\u{20}'..='\u{7e}').contains(&c)
+            || c == '\u{85}'
+            || ('\u{a0}'..='\u{d7ff}').contains(&c)
+            || ('\u{e000}'..='\u{fffd}').contains(&c)
+            || c as u32 >= 0x10000)
             || c == '\u{feff}'
     };
     let (mut space_break, mut break_space) = (false, false);
@@ -150,8 +156,10 @@ fn style(s: &str) -> Style {
     let first = s.chars().next().unwrap_or(' ');
     let edge = s.starts_with([' ', '\n']) || s.ends_with([' ', '\n']);
     let blank_at = |i: usize| s[i..].chars().next().is_none_or(|c| c == ' ' || c == '\n');
-    let indicator = matches!(first, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`')
-        || (matches!(first, '-' | '?' | ':') && blank_at(1))
+    let indicator = matches!(
+        first,
+        '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
+    ) || (matches!(first, '-' | '?' | ':') && blank_at(1))
         || s.starts_with("---")
         || s.starts_with("...")
         || s.match_indices(':').any(|(i, _)| blank_at(i + 1))
@@ -222,10 +230,7 @@ fn folded(out: &mut String, line: &str, indent: usize, column: usize) {
     let mut i = 0;
     while i < chars.len() {
         let c = chars[i];
-        let single = c == ' '
-            && i > 0
-            && chars[i - 1] != ' '
-            && chars.get(i + 1).is_some_and(|n| *n != ' ');
+        let single = c == ' ' && i > 0 && chars[i - 1] != ' ' && chars.get(i + 1).is_some_and(|n| *n != ' ');
         if single && column > WIDTH {
             let _ = write!(out, "\n{:indent$}", "");
             column = indent;
@@ -251,7 +256,10 @@ mod tests {
             round("b: [1, {y: 2, x: [a]}]\na: {k: 'yes', e: [], d: {}, n: }\n"),
             "a:\n  d: {}\n  e: []\n  k: 'yes'\n  n: null\nb:\n- 1\n- x:\n  - a\n  y: 2\n"
         );
-        assert_eq!(round("a: 'it: x'\nb: \"l1\\nl2\"\nc: \"t\\tb\"\nd: '{{ x }}'\n"), "a: 'it: x'\nb: 'l1\n\n  l2'\nc: \"t\\tb\"\nd: '{{ x }}'\n");
+        assert_eq!(
+            round("a: 'it: x'\nb: \"l1\\nl2\"\nc: \"t\\tb\"\nd: '{{ x }}'\n"),
+            "a: 'it: x'\nb: 'l1\n\n  l2'\nc: \"t\\tb\"\nd: '{{ x }}'\n"
+        );
         assert_eq!(round("a: '0644'\nb: 1.5\nc: ''\nd: příbor\n"), "a: '0644'\nb: 1.5\nc: ''\nd: příbor\n");
     }
 
@@ -260,6 +268,9 @@ mod tests {
         let words = vec!["word"; 30].join(" ");
         let text = round(&format!("a: {words}\n"));
         assert!(text.lines().all(|l| l.len() <= 86));
-        assert_eq!(crate::source::parse(&text, &"f".into(), true).unwrap().get("a").unwrap().as_str(), Some(words.as_str()));
+        assert_eq!(
+            crate::source::parse(&text, &"f".into(), true).unwrap().get("a").unwrap().as_str(),
+            Some(words.as_str())
+        );
     }
 }

@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn trust_and_marks() {
-        let v = parse(r#"{"a": "{{ x }}", "b": {"__ansible_unsafe": "{{ y }}"}}"#, &"f".into(), true).unwrap();
+        let v =
+            parse(r#"{"a": "{{ x }}", "b": {"__ansible_unsafe": "{{ y }}"}}"#, &"f".into(), true).unwrap();
         let template = |v: &Value| matches!(v, Value::Str(s) if s.is_template());
         assert!(template(&v.get("a").unwrap()));
         assert!(!template(&v.get("b").unwrap()));

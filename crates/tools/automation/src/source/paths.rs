@@ -102,6 +102,9 @@ mod tests {
         assert_eq!(unfrack_from("a/./b/../c", "/x"), "/x/a/c");
         assert_eq!(unfrack_from("/..//a//b/", "/x"), "/a/b");
         assert_eq!(normalize("/"), "/");
-        assert_eq!(expand_vars("$no_such_variable_here/${also_no_such}x"), "$no_such_variable_here/${also_no_such}x");
+        assert_eq!(
+            expand_vars("$no_such_variable_here/${also_no_such}x"),
+            "$no_such_variable_here/${also_no_such}x"
+        );
     }
 }

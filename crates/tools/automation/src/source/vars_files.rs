@@ -23,8 +23,7 @@ pub fn find(dir: &str, name: &str, extensions: &[String]) -> Vec<String> {
 
 fn directory(dir: &str, extensions: &[String], found: &mut Vec<String>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
     for name in names {
         if name.starts_with('.') || name.ends_with('~') {
@@ -50,7 +49,16 @@ mod tests {
     fn files_and_directories() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path();
-        for p in ["web/z.yml", "web/a", "web/deep/b.json", "web/c.txt", "web/.hidden", "web/old~", "db.yaml", "db.yml"] {
+        for p in [
+            "web/z.yml",
+            "web/a",
+            "web/deep/b.json",
+            "web/c.txt",
+            "web/.hidden",
+            "web/old~",
+            "db.yaml",
+            "db.yml",
+        ] {
             let path = base.join(p);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();

@@ -23,7 +23,8 @@ const CORE: &str = "tag:yaml.org,2002:";
 /// # Errors
 /// Where it is no YAML, or holds what the reference refuses.
 pub fn parse(text: &str, file: &Arc<str>, trusted: bool) -> Result<Value, Error> {
-    let document = pileus_yaml::load(text, &Options::ansible()).map_err(|e| yaml_error::of(&e, text, file))?;
+    let document =
+        pileus_yaml::load(text, &Options::ansible()).map_err(|e| yaml_error::of(&e, text, file))?;
     if !document.warnings.is_empty() {
         repeated_keys(&document.warnings, file)?;
     }
@@ -115,9 +116,14 @@ impl Reader<'_> {
             );
         }
         match self.untagged(yaml, false)? {
-            Value::Str(s) => Ok(Value::object(EncryptedString::new(s.as_arc().clone(), self.origin(yaml.span), trusted))),
-            _ => Err(Error::parser(format!("YAML parsing failed: The {} tag requires a string value.", repr_str(tag)))
-                .at(self.origin(yaml.span))),
+            Value::Str(s) => {
+                Ok(Value::object(EncryptedString::new(s.as_arc().clone(), self.origin(yaml.span), trusted)))
+            }
+            _ => Err(Error::parser(format!(
+                "YAML parsing failed: The {} tag requires a string value.",
+                repr_str(tag)
+            ))
+            .at(self.origin(yaml.span))),
         }
     }
 

@@ -8,11 +8,14 @@ use regex::Regex;
 use super::yaml::origin;
 use crate::Error;
 
-const QUOTED_TEMPLATE: &str = "For example:\n\n    raw: {{ some_var }}\n\nShould be:\n\n    raw: \"{{ some_var }}\"";
+const QUOTED_TEMPLATE: &str =
+    "For example:\n\n    raw: {{ some_var }}\n\nShould be:\n\n    raw: \"{{ some_var }}\"";
 const QUOTED_COLON: &str =
     "For example:\n\n    raw: echo 'name: ansible'\n\nShould be:\n\n    raw: \"echo 'name: ansible'\"";
-const HALF_QUOTED: &str = "For example:\n\n    raw: \"foo\" in bar\n\nShould be:\n\n    raw: '\"foo\" in bar'";
-const QUOTED_TWICE: &str = "For example:\n\n    raw: \"foo\" in \"bar\"\n\nShould be:\n\n    raw: '\"foo\" in \"bar\"'";
+const HALF_QUOTED: &str =
+    "For example:\n\n    raw: \"foo\" in bar\n\nShould be:\n\n    raw: '\"foo\" in bar'";
+const QUOTED_TWICE: &str =
+    "For example:\n\n    raw: \"foo\" in \"bar\"\n\nShould be:\n\n    raw: '\"foo\" in \"bar\"'";
 
 /// The error of a text that is no YAML.
 pub fn of(e: &pileus_yaml::Error, text: &str, file: &Arc<str>) -> Error {
@@ -118,14 +121,29 @@ fn mistake(line: &str) -> Option<(&'static str, usize, Option<&'static str>)> {
 /// The parser's message as libyaml words it.
 fn libyaml_words(message: &str) -> String {
     const WORDS: [(&str, &str); 6] = [
-        ("while parsing a flow sequence expected ',' or ']'", "while parsing a flow sequence did not find expected ',' or ']'"),
-        ("while parsing a flow mapping expected ',' or '}'", "while parsing a flow mapping did not find expected ',' or '}'"),
+        (
+            "while parsing a flow sequence expected ',' or ']'",
+            "while parsing a flow sequence did not find expected ',' or ']'",
+        ),
+        (
+            "while parsing a flow mapping expected ',' or '}'",
+            "while parsing a flow mapping did not find expected ',' or '}'",
+        ),
         ("mapping values are not allowed in this context", "mapping values are not allowed in this context"),
-        ("while parsing a block mapping did not find expected key", "while parsing a block mapping did not find expected key"),
-        ("while scanning a simple key could not find expected ':'", "while scanning a simple key could not find expected ':'"),
+        (
+            "while parsing a block mapping did not find expected key",
+            "while parsing a block mapping did not find expected key",
+        ),
+        (
+            "while scanning a simple key could not find expected ':'",
+            "while scanning a simple key could not find expected ':'",
+        ),
         ("simple key expect ':'", "while scanning a simple key could not find expected ':'"),
     ];
-    WORDS.iter().find(|(ours, _)| *ours == message).map_or_else(|| message.to_owned(), |(_, theirs)| (*theirs).to_owned())
+    WORDS
+        .iter()
+        .find(|(ours, _)| *ours == message)
+        .map_or_else(|| message.to_owned(), |(_, theirs)| (*theirs).to_owned())
 }
 
 #[cfg(test)]
@@ -137,7 +155,10 @@ mod tests {
         assert_eq!(mistake("a:\tb").unwrap().1, 3);
         assert_eq!(mistake("  foo: {{ bar }}").unwrap().1, 8);
         assert_eq!(mistake("- shell: echo a: b").unwrap().1, 16);
-        assert_eq!(mistake("x: \"foo\" in bar").unwrap().0, "Values starting with a quote must end with the same quote.");
+        assert_eq!(
+            mistake("x: \"foo\" in bar").unwrap().0,
+            "Values starting with a quote must end with the same quote."
+        );
         assert!(mistake("a: [1, 2").is_none());
         assert!(mistake("a: 'x: y'").is_none());
     }

@@ -34,7 +34,8 @@ impl EncryptedString {
         if let Some(plain) = self.plain.get() {
             return Ok(plain.clone());
         }
-        let bytes = super::current().decrypt(self.ciphertext.as_bytes()).map_err(|e| e.at(self.origin.clone()))?;
+        let bytes =
+            super::current().decrypt(self.ciphertext.as_bytes()).map_err(|e| e.at(self.origin.clone()))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| crate::Error::new("The decrypted value is not UTF-8.").at(self.origin.clone()))?;
         let text = Str::new(text).at(self.origin.clone());
@@ -66,6 +67,9 @@ impl Object for EncryptedString {
         self.decrypt().map_or_else(|_| "EncryptedString".into(), |v| v.repr())
     }
     fn text(&self) -> String {
-        self.decrypt().ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| self.ciphertext.to_string())
+        self.decrypt()
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_else(|| self.ciphertext.to_string())
     }
 }

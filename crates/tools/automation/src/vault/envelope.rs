@@ -35,7 +35,9 @@ impl Envelope {
         let header = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
         let mut fields = header.trim().split(';').skip(1).map(str::trim);
         let (Some(version), Some(cipher)) = (fields.next(), fields.next()) else {
-            return Err(Error::new("Vault envelope format error.").because(Error::new("list index out of range")));
+            return Err(
+                Error::new("Vault envelope format error.").because(Error::new("list index out of range"))
+            );
         };
         let id = match fields.next() {
             Some(id) if version == "1.2" => id.to_owned(),
@@ -82,7 +84,11 @@ pub fn pack(sealed: &Sealed, id: Option<&str>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]])
+        .map(char::from)
+        .collect()
 }
 
 fn unhex(text: &[u8]) -> Result<Vec<u8>, Error> {
@@ -103,7 +109,10 @@ mod tests {
         let e = Envelope::parse(b"$ANSIBLE_VAULT;1.1;AES256\n313\n").unwrap().unpack().unwrap_err();
         assert_eq!(e.brief(), "Vault format unhexlify error: Odd-length string");
         let e = Envelope::parse(b"$ANSIBLE_VAULT;1.1;AES256\n3133\n").unwrap().unpack().unwrap_err();
-        assert_eq!(e.brief(), "Vault vaulttext format error: not enough values to unpack (expected 3, got 1)");
+        assert_eq!(
+            e.brief(),
+            "Vault vaulttext format error: not enough values to unpack (expected 3, got 1)"
+        );
         assert!(Envelope::parse(b"$ANSIBLE_VAULT\n").is_err());
         assert_eq!(Envelope::parse(b"$ANSIBLE_VAULT;1.2;AES256;dev\n").unwrap().id, "dev");
     }

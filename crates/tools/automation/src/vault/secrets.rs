@@ -179,7 +179,10 @@ fn from_script(path: &str, client: Option<Option<&str>>) -> Result<Vec<u8>, Erro
     if code != 0 {
         return Err(Error::new(format!("Vault password script {path} returned non-zero ({code}): None")));
     }
-    not_empty(strip_newlines(&done.stdout), &format!("Invalid vault password was provided from script ({path})"))
+    not_empty(
+        strip_newlines(&done.stdout),
+        &format!("Invalid vault password was provided from script ({path})"),
+    )
 }
 
 #[cfg(test)]
