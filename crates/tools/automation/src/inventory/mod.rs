@@ -5,7 +5,9 @@
 
 mod address;
 mod beside;
+mod constructed;
 mod data;
+mod generator;
 mod ini;
 mod literal;
 mod manager;
@@ -49,10 +51,12 @@ fn templated(
     loader: &Loader,
     beside: &Beside,
 ) -> Result<(), Error> {
-    let _ = (data, options, wanted, processed, loader, beside);
-    Err(Error::parser(format!(
-        "the inventory plugin '{kind}' of {source} needs templates, which are not there yet"
-    )))
+    let engine = pileus_jinja::Engine::new();
+    if kind == "generator" {
+        return generator::run(data, options, &engine);
+    }
+    constructed::run(data, options, wanted, processed, loader, beside, &engine)
+        .map_err(|e| Error::parser(format!("Failed to parse {}.", pileus_jinja::value::repr_str(source))).because(e))
 }
 
 /// The name of a host or group.
@@ -98,17 +102,19 @@ pub trait Inventory: Send + Sync {
     fn generation(&self) -> u64;
 }
 
-pub mod plain;
-
 /// Reads the inventory of these sources.
 ///
 /// # Errors
 /// Where a source cannot be read.
-pub fn open(sources: &[String], limit: Option<&str>, _extra: &Dict) -> Result<Arc<dyn Inventory>, crate::Error> {
-    let inventory = plain::open(sources, limit)?;
-    if inventory.hosts().is_empty() {
-        crate::display::warning("No inventory was parsed, only implicit localhost is available");
-        crate::display::warning("provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'");
+pub fn open(sources: &[String], limit: Option<&str>, extra: &Dict) -> Result<Arc<dyn Inventory>, Error> {
+    let wanted = Sources { list: listed(sources), extra: extra.clone() };
+    let manager = Manager::load(Arc::new(Loader::new()), wanted)?;
+    manager.set_limit(limit)?;
+    if manager.read(|d| d.hosts.is_empty()) && crate::config::current().bool("LOCALHOST_WARNING") {
+        crate::display::warning(
+            "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not \
+             match 'all'",
+        );
     }
-    Ok(Arc::new(inventory))
+    Ok(Arc::new(manager))
 }
