@@ -165,7 +165,7 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
     }
     let broken = crate::config::current().bool("ALLOW_BROKEN_CONDITIONALS");
     for c in list {
-        let holds = cx.world.engine().condition(&c, cx.vars, broken).map_err(|e| {
+        let holds = cx.world.condition(&c, cx.vars, broken).map_err(|e| {
             let at = c.origin().cloned();
             Error::new("Error while evaluating conditional.").at(at.clone()).because(Error::from(e).at(at))
         })?;

@@ -234,7 +234,7 @@ fn block(world: &Arc<World>, b: &Block, show: bool, lines: &mut String, all: &mu
         match node {
             Node::Block(b) => block(world, b, show, lines, all),
             Node::Task(t) => {
-                if &*t.action == "meta" {
+                if t.implicit {
                     continue;
                 }
                 let mut tags = plays::tags_of(world, t);

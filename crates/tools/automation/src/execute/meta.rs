@@ -77,7 +77,7 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
             let vars = Vars::new(s.world, Some(s.run), Some(host), Some(task));
             let mut holds = true;
             for c in items(task.keyword(K::When).unwrap_or(&pileus_jinja::Value::None)) {
-                holds &= s.world.engine().condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
+                holds &= s.world.condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
             }
             if !holds {
                 if first {

@@ -177,7 +177,7 @@ impl One<'_> {
         let Some(list) = self.task.keyword(k) else { return Ok(Ok(())) };
         let broken = crate::config::current().bool("ALLOW_BROKEN_CONDITIONALS");
         for c in items(list) {
-            let holds = self.world.engine().condition(&c, vars, broken).map_err(|e| {
+            let holds = self.world.condition(&c, vars, broken).map_err(|e| {
                 let at = c.origin().cloned();
                 Error::new("Error while evaluating conditional.").at(at.clone()).because(Error::from(e).at(at))
             })?;
@@ -255,7 +255,7 @@ impl One<'_> {
             if let Some(stop) = &control.break_when {
                 let mut stopped = true;
                 for c in items(stop) {
-                    match self.world.engine().condition(&c, vars, false) {
+                    match self.world.condition(&c, vars, false) {
                         Ok(true) => {}
                         Ok(false) => stopped = false,
                         Err(e) => {

@@ -115,6 +115,16 @@ impl World {
         }
         self.engine().resolve(value, scope)
     }
+    /// Whether a conditional holds; a truth value needs no engine.
+    ///
+    /// # Errors
+    /// Where it cannot be evaluated, or gives no truth value.
+    pub fn condition(&self, when: &Value, scope: &dyn pileus_jinja::Scope, allow_broken: bool) -> Result<bool, pileus_jinja::Error> {
+        match when {
+            Value::Bool(b) => Ok(*b),
+            other => self.engine().condition(other, scope, allow_broken),
+        }
+    }
     /// This world.
     pub fn me(&self) -> Option<Arc<World>> {
         self.me.upgrade()
