@@ -132,18 +132,24 @@ impl Error {
     /// The whole text: the brief message, then each error of the chain with its place and help.
     pub fn details(&self) -> String {
         let mut out = self.brief();
-        let mut parts = Vec::new();
+        // errors of one place are told together
+        let mut parts: Vec<(String, &Error)> = Vec::new();
         let mut next = Some(self);
         while let Some(e) = next {
-            parts.push(e);
+            match parts.last_mut() {
+                Some((text, at)) if at.0.help.is_none() && (e.0.origin.is_none() || e.0.origin == at.0.origin) && at.0.origin.is_some() => {
+                    *text = join(text, &e.0.message);
+                }
+                _ => parts.push((e.0.message.clone(), e)),
+            }
             next = e.cause();
         }
-        if parts.len() == 1 {
-            self.write_place(&mut out);
+        if let [(_, only)] = parts.as_slice() {
+            only.write_place(&mut out);
         } else {
-            for (i, part) in parts.iter().enumerate() {
+            for (i, (text, part)) in parts.iter().enumerate() {
                 out.push_str(if i == 0 { "\n\n" } else { "\n\n<<< caused by >>>\n\n" });
-                out.push_str(&part.0.message);
+                out.push_str(text);
                 part.write_place(&mut out);
             }
         }

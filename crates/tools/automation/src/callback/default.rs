@@ -175,8 +175,8 @@ impl Default {
         if r.fields.no_log {
             return;
         }
-        let text = format!("[ERROR]: {}", e.details());
-        display::err(&text, &self.colors.error);
+        let text = format!("[ERROR]: {}\n", e.details().trim_end_matches('\n'));
+        self.complain(&format!("{text}\n"), &self.colors.error);
     }
 
     fn path(&self, r: &TaskResult) {

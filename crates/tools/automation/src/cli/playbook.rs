@@ -230,7 +230,7 @@ fn list_play(world: &Arc<World>, play: &Play, number: usize, hosts: bool, tasks:
 }
 
 fn block(world: &Arc<World>, b: &Block, show: bool, lines: &mut String, all: &mut Vec<String>) {
-    for node in b.block.iter().chain(&b.rescue).chain(&b.always) {
+    for node in &b.block {
         match node {
             Node::Block(b) => block(world, b, show, lines, all),
             Node::Task(t) => {

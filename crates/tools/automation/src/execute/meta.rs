@@ -80,9 +80,6 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
                 holds &= s.world.condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
             }
             if !holds {
-                if first {
-                    s.world.callbacks.task_start_conditional(task, &format!("meta ({what})"));
-                }
                 s.world.callbacks.meta_skipped(host, task);
                 s.world.callbacks.stats.add(host, |st| st.skipped += 1);
                 first = false;

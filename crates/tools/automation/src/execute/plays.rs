@@ -239,8 +239,6 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
     let gather_default = gather.unwrap_or(gathering != "explicit");
     let batches = batches(world, play, &hosts)?;
     let mut ended = Ended::OK;
-    let (mut gone, total) = (0usize, hosts.len());
-    let _ = total;
     for batch in batches {
         let run = Arc::new(Run::new(play.clone(), name.clone(), hosts.clone(), batch.clone()));
         for h in &batch {
@@ -304,7 +302,6 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
         for h in &lost {
             world.lost.lock().insert(h.clone(), run.unreachable.read().contains(h));
         }
-        gone += lost.len();
         if end.0 & 0x40 != 0 {
             break;
         }
@@ -313,9 +310,6 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
         }
         // all of a batch gone: no further batch
         if lost.len() == batch.len() {
-            if gone <= total {
-                callbacks.no_hosts_remaining();
-            }
             ended = ended.and(Ended::BREAK);
             break;
         }

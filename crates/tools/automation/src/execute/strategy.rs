@@ -428,6 +428,9 @@ impl<'a> Strategy<'a> {
                 continue;
             }
             if task.meta_action().is_some() {
+                if !task.implicit {
+                    self.announce(&task, &first);
+                }
                 meta::run(self, &task, &doing)?;
                 continue;
             }
