@@ -66,23 +66,32 @@ pub struct Routes<S> {
     table: BTreeMap<String, Vec<(Method, Rule, Handler)>>,
     rewrite: Option<Rewrite>,
     stamp: Option<Stamp>,
+    reword: Option<Reword>,
 }
 
 /// Brings a path to the form that the table knows.
 type Rewrite = fn(&str) -> Result<String>;
+/// Puts an error into the words of the version that a URI asks for.
+type Reword = fn(&http::Uri, Error) -> Error;
 /// Adds the headers that every answer of an API bears.
 pub(crate) type Stamp = fn(&mut http::HeaderMap);
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// An empty table of `family`, whose handlers see `state`.
     pub fn new(family: &'static Family, state: S) -> Self {
-        Self { state, family, table: BTreeMap::new(), rewrite: None, stamp: None }
+        Self { state, family, table: BTreeMap::new(), rewrite: None, stamp: None, reword: None }
     }
 
     /// Every path goes through `rewrite` before its route is looked for (a version in the path, a name of
     /// several segments).
     pub fn rewrite(mut self, rewrite: fn(&str) -> Result<String>) -> Self {
         self.rewrite = Some(rewrite);
+        self
+    }
+    /// Every error goes through `reword`, with the URI that was asked (an API that says things otherwise in
+    /// its older versions).
+    pub fn reword(mut self, reword: fn(&http::Uri, Error) -> Error) -> Self {
+        self.reword = Some(reword);
         self
     }
     /// Every answer, errors too, goes through `stamp`.
@@ -182,7 +191,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             }
             router.insert(path, methods).expect("the route table has no two paths that collide");
         }
-        Service { family: self.family, router, infos, rewrite: self.rewrite, stamp: self.stamp }
+        Service {
+            family: self.family,
+            router,
+            infos,
+            rewrite: self.rewrite,
+            stamp: self.stamp,
+            reword: self.reword,
+        }
     }
 }
 
@@ -193,6 +209,7 @@ pub struct Service {
     infos: Vec<RouteInfo>,
     rewrite: Option<Rewrite>,
     pub(crate) stamp: Option<Stamp>,
+    reword: Option<Reword>,
 }
 
 impl Service {
@@ -208,7 +225,12 @@ impl Service {
         authenticator: &dyn Authenticator,
     ) -> (Result<Reply>, Option<Version>) {
         let mut version = None;
+        let asked = self.reword.map(|reword| (reword, incoming.parts.uri.clone()));
         let reply = self.dispatch(incoming, authenticator, &mut version).await;
+        let reply = match asked {
+            Some((reword, uri)) => reply.map_err(|e| reword(&uri, e)),
+            None => reply,
+        };
         (reply, version)
     }
 

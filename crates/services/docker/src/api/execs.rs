@@ -8,13 +8,14 @@ use pileus_http::{Reply, Routes};
 use serde_json::{Value, json};
 
 use super::{
-    Call, SOCKET,
+    Call, SOCKET, body,
     containers::{hijack, life_size},
 };
 use crate::{
     Docker,
     engine::streams::{Way, close},
     model::detach,
+    model::{json, shape},
 };
 
 /// Adds the routes of execs.
@@ -27,7 +28,10 @@ pub fn routes(table: Routes<Arc<Docker>>) -> Routes<Arc<Docker>> {
 }
 
 async fn create(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let body = body::needed(&mut call, shape::EXEC).await?;
+    if body["Cmd"].as_array().is_none_or(Vec::is_empty) {
+        return Err(Error::bad_request("No exec command specified"));
+    }
     let id = call.state.create_exec(call.param("id"), body).await?;
     Reply::json(201, &json!({"Id": id}))
 }
@@ -39,8 +43,10 @@ async fn start(mut call: Call) -> Result<Reply> {
     let body: Value = if bytes.is_empty() {
         Value::Null
     } else {
-        serde_json::from_slice(&bytes).map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::bad_request(format!("invalid JSON: {}", json::reason(&bytes, &e))))?
     };
+    shape::check(&body, shape::START)?;
     let docker = call.state.clone();
     let known = docker.startable(call.param("id")).await?;
     if body["Detach"] == json!(true) {

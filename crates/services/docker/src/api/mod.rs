@@ -1,7 +1,9 @@
 //! The Engine API: the route table, one file per kind of object.
 
+mod body;
 mod build;
 mod containers;
+mod dialect;
 mod execs;
 mod images;
 mod networks;
@@ -37,6 +39,20 @@ pub const API_VERSION: &str = "1.51";
 /// The oldest version that is answered.
 pub const MIN_API_VERSION: &str = "1.24";
 
+/// Versions of the API (their minor numbers) at which answers changed.
+pub(crate) mod mv {
+    /// `df` is asked for kinds of objects.
+    pub const DF_TYPES: u32 = 42;
+    /// Lists of images name what has no name as nothing.
+    pub const NAMELESS_IMAGES: u32 = 43;
+    /// A container is plugged into several networks as it is made; `VirtualSize` goes.
+    pub const NETWORKS_AT_CREATE: u32 = 44;
+    /// Aliases are those that were asked for; the container of an image goes.
+    pub const PLAIN_ALIASES: u32 = 45;
+    /// A container's fields in an image's configuration go.
+    pub const IMAGE_CONFIG: u32 = 50;
+}
+
 /// Who may open the engine's socket may do everything, as with the reference.
 pub(crate) const SOCKET: Rule = Rule::anyone("docker:socket");
 
@@ -68,7 +84,7 @@ fn message(e: &Error) -> String {
 
 /// All routes.
 pub fn routes(docker: Arc<Docker>) -> Service {
-    let table = Routes::new(&FAMILY, docker).rewrite(path).stamp(stamp);
+    let table = Routes::new(&FAMILY, docker).rewrite(path).stamp(stamp).reword(dialect::words);
     let table = system::routes(containers::routes(execs::routes(table)));
     build::routes(networks::routes(volumes::routes(images::routes(table)))).build()
 }
@@ -89,7 +105,11 @@ fn path(path: &str) -> pileus_base::Result<String> {
     if let Some((version, below)) = path.strip_prefix("/v").and_then(|p| p.split_once('/'))
         && version.starts_with(|c: char| c.is_ascii_digit())
     {
-        check_version(version)?;
+        // The tools of containers/image (skopeo, podman) load and save as 1.22; nothing of that has changed since.
+        let old_tools = matches!(below, "images/get" | "images/load") && matches!(version, "1.22" | "1.23");
+        if !old_tools {
+            check_version(version)?;
+        }
         rest = &path[path.len() - below.len() - 1..];
     }
     for prefix in ["/images/", "/distribution/"] {
@@ -139,6 +159,7 @@ mod tests {
         assert_eq!(of("/images/127.0.0.1:5000/x/y/push"), "/images/127.0.0.1:5000%2Fx%2Fy/push");
         assert_eq!(of("/images/json"), "/images/json");
         assert!(path("/v1.12/info").is_err());
+        assert!(path("/v1.22/images/load").is_ok() && path("/v1.22/images/json").is_err());
         assert!(path("/v1.99/info").is_err());
     }
 }

@@ -10,7 +10,7 @@ use pileus_http::{Reply, Routes};
 use pileus_store::{Query, Stored};
 use serde_json::{Map, Value, json};
 
-use super::{Call, Flags, SOCKET};
+use super::{Call, Flags, SOCKET, body};
 use crate::{Container, Docker, Network, events::rfc3339};
 
 /// Adds the routes of networks.

@@ -7,11 +7,12 @@ use pileus_http::{Reply, Routes};
 use pileus_store::{Query, Resource, Stored};
 use serde_json::{Value, json};
 
-use super::{Call, Flags, SOCKET};
+use super::{Call, Flags, SOCKET, body};
 use crate::{
     Container, Docker, Volume,
     engine::{networks::options, volumes::uses},
     events::rfc3339,
+    model::shape,
 };
 
 /// Adds the routes of volumes.
@@ -72,12 +73,7 @@ async fn list(call: Call) -> Result<Reply> {
 }
 
 async fn create(mut call: Call) -> Result<Reply> {
-    let body = match call.bytes().await? {
-        empty if empty.is_empty() => json!({}),
-        bytes => {
-            serde_json::from_slice(&bytes).map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?
-        }
-    };
+    let body = body::maybe(&mut call, shape::VOLUME).await?;
     let driver = body["Driver"].as_str().unwrap_or("");
     if !matches!(driver, "" | "local") {
         return Err(Error::not_found(format!(

@@ -43,10 +43,9 @@ impl Filters {
                     list.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
                 }
                 Value::Object(map) => {
-                    map.iter().filter(|(_, on)| on.as_bool() == Some(true)).map(|(v, _)| v.clone()).collect()
+                    // A value stands there whatever it is set to.
+                    map.keys().cloned().collect()
                 }
-                Value::String(one) => vec![one.clone()],
-                Value::Bool(one) => vec![one.to_string()],
                 _ => return Err(bad()),
             };
             all.insert(name.clone(), values);
@@ -93,6 +92,6 @@ mod tests {
         assert!(a.labels(&BTreeMap::from([("x".into(), "1".into())])));
         assert!(!a.labels(&BTreeMap::new()));
         assert!(a.allow(&["name"]).is_err());
-        assert!(Filters::read("[]").is_err());
+        assert!(Filters::read("[]").is_err() && Filters::read(r#"{"label":"x"}"#).is_err());
     }
 }

@@ -47,6 +47,7 @@ impl Docker {
         value["author"] = json!(author);
         value["comment"] = json!(comment);
         value["container"] = json!(c.id);
+        value["container_config"] = c.config.clone();
         let diffs = value["rootfs"]["diff_ids"].as_array_mut();
         diffs.ok_or_else(|| Error::internal("an image has no layers"))?.push(json!(layer.diff_id));
         let entry = json!({"created": rfc3339(now), "created_by": c.args.join(" "), "author": author, "comment": comment});

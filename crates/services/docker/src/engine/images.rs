@@ -4,7 +4,7 @@
 //! no container uses is removed by [`Docker::sweep_images`], which looks at all documents in one snapshot and
 //! never runs while an image is being brought in ([`bringing_in`]).
 
-mod archive;
+pub(crate) mod archive;
 pub mod blobs;
 pub mod fsck;
 pub mod import;

@@ -246,6 +246,9 @@ impl Docker {
         let mut out: Vec<Value> = Vec::new();
         for from in host_config["VolumesFrom"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let (name, mode) = from.split_once(':').unwrap_or((from, ""));
+            if from.is_empty() {
+                return Err(Error::bad_request("volumes-from specification cannot be an empty string"));
+            }
             if !matches!(mode, "" | "ro" | "rw" | "z" | "Z") {
                 return Err(Error::bad_request(format!("invalid mode: {mode}")));
             }

@@ -159,7 +159,7 @@ pub fn merge(client: &Map<String, Value>, image: &Value, name: &str) -> Result<V
         "Tty": flag("Tty"),
         "OpenStdin": flag("OpenStdin"),
         "StdinOnce": flag("StdinOnce"),
-        "Env": env,
+        "Env": if env.is_empty() { Value::Null } else { json!(env) },
         "Cmd": cmd,
         "Image": name,
         "Volumes": null,
@@ -200,16 +200,16 @@ pub fn host_defaults(asked: &Value) -> Value {
         "Binds": null, "ContainerIDFile": "", "LogConfig": {"Type": "json-file", "Config": {}},
         "NetworkMode": "bridge", "PortBindings": {}, "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "AutoRemove": false, "VolumeDriver": "", "VolumesFrom": null, "ConsoleSize": [0, 0], "CapAdd": null,
-        "CapDrop": null, "CgroupnsMode": "host", "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null,
+        "CapDrop": null, "CgroupnsMode": "host", "Dns": null, "DnsOptions": null, "DnsSearch": null, "ExtraHosts": null,
         "GroupAdd": null, "IpcMode": "private", "Cgroup": "", "Links": null, "OomScoreAdj": 0, "PidMode": "",
         "Privileged": false, "PublishAllPorts": false, "ReadonlyRootfs": false, "SecurityOpt": null,
         "UTSMode": "", "UsernsMode": "", "ShmSize": 67_108_864, "Runtime": "runc", "Isolation": "",
         "CpuShares": 0, "Memory": 0, "NanoCpus": 0, "CgroupParent": "", "BlkioWeight": 0,
-        "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0, "CpusetCpus": "", "CpusetMems": "", "Devices": [], "DeviceCgroupRules": null,
+        "BlkioWeightDevice": null, "BlkioDeviceReadBps": null, "BlkioDeviceWriteBps": null, "BlkioDeviceReadIOps": null,
+        "BlkioDeviceWriteIOps": null, "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0, "CpusetCpus": "", "CpusetMems": "", "Devices": null, "DeviceCgroupRules": null,
         "DeviceRequests": null, "MemoryReservation": 0, "MemorySwap": 0, "MemorySwappiness": null,
-        "OomKillDisable": false, "PidsLimit": null, "Ulimits": [], "CpuCount": 0, "CpuPercent": 0,
+        "OomKillDisable": false, "PidsLimit": null, "Ulimits": null, "CpuCount": 0, "CpuPercent": 0,
         "IOMaximumIOps": 0, "IOMaximumBandwidth": 0,
     });
     for (key, value) in asked.as_object().into_iter().flatten() {
@@ -232,6 +232,26 @@ pub fn host_defaults(asked: &Value) -> Value {
     }
     if all["LogConfig"]["Config"].is_null() {
         all["LogConfig"]["Config"] = json!({});
+    }
+    // Both mean the host's own.
+    if all["MemorySwappiness"] == json!(-1) {
+        all["MemorySwappiness"] = Value::Null;
+    }
+    if all["PidsLimit"].as_i64().is_some_and(|n| n <= 0) {
+        all["PidsLimit"] = Value::Null;
+    }
+    for binding in all["PortBindings"]
+        .as_object_mut()
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, b)| b.as_array_mut())
+        .flatten()
+    {
+        for key in ["HostIp", "HostPort"] {
+            if binding[key].is_null() {
+                binding[key] = json!("");
+            }
+        }
     }
     let shm = all["ShmSize"].as_i64().unwrap_or(0);
     if shm == 0 {

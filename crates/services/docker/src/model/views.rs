@@ -180,7 +180,9 @@ pub fn row(c: &Container, networks: &BTreeMap<String, Network>, size: Option<(u6
         "NetworkSettings": {"Networks": endpoints(c, networks)}, "Mounts": mount::shown(&c.mounts),
     });
     if let Some((rw, root)) = size {
-        all["SizeRw"] = json!(rw);
+        if rw > 0 {
+            all["SizeRw"] = json!(rw);
+        }
         all["SizeRootFs"] = json!(root);
     }
     all

@@ -9,7 +9,8 @@ use pileus_http::{Body, Reply};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Call, Flags},
+    api::{Call, Flags, dialect, mv},
+    engine::networks::predefined,
     events::{now_ns, rfc3339},
     model::views,
 };
@@ -20,7 +21,27 @@ pub async fn inspect(call: Call) -> Result<Reply> {
     c.execs = docker.exec_ids(&c.id);
     let size = if call.flag("size") { Some(docker.sizes(&c).await?) } else { None };
     let dir = docker.container_dir(&c.id).display().to_string();
-    Reply::ok(&views::inspect(&c, &docker.network_map().await?, &dir, size))
+    let mut shown = views::inspect(&c, &docker.network_map().await?, &dir, size);
+    if dialect::minor(&call.uri) < mv::PLAIN_ALIASES {
+        long_aliases(&mut shown, &c);
+    }
+    Reply::ok(&shown)
+}
+
+/// On networks of users, older clients see a container's short id and host name among its aliases.
+fn long_aliases(shown: &mut Value, c: &crate::Container) {
+    for (name, place) in shown["NetworkSettings"]["Networks"].as_object_mut().into_iter().flatten() {
+        if predefined(name) {
+            continue;
+        }
+        let mut all = place["Aliases"].as_array().cloned().unwrap_or_default();
+        for own in [json!(&c.id[..12.min(c.id.len())]), c.config["Hostname"].clone()] {
+            if own != json!("") && !all.contains(&own) {
+                all.push(own);
+            }
+        }
+        place["Aliases"] = json!(all);
+    }
 }
 
 fn cpu(s: &ContainerStats) -> Value {
@@ -35,7 +56,27 @@ fn cpu(s: &ContainerStats) -> Value {
 
 type Reading = (i64, ContainerStats);
 
+/// Figures of a container that doesn't run: what there would be is left out.
+fn idle(name: &str, id: &str) -> Value {
+    let cpu = json!({
+        "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
+        "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
+    });
+    json!({
+        "name": format!("/{name}"), "id": id, "read": rfc3339(0), "preread": rfc3339(0), "pids_stats": {},
+        "blkio_stats": {
+            "io_service_bytes_recursive": null, "io_serviced_recursive": null, "io_queue_recursive": null,
+            "io_service_time_recursive": null, "io_wait_time_recursive": null, "io_merged_recursive": null,
+            "io_time_recursive": null, "sectors_recursive": null,
+        },
+        "num_procs": 0, "storage_stats": {}, "cpu_stats": cpu, "precpu_stats": cpu, "memory_stats": {},
+    })
+}
+
 fn shape(name: &str, id: &str, (read, now): &Reading, pre: Option<&Reading>) -> Value {
+    if *read == 0 {
+        return idle(name, id);
+    }
     let io = |all: &[(u64, u64, String, u64)]| -> Value {
         all.iter().map(|(a, b, op, n)| json!({"major": a, "minor": b, "op": op, "value": n})).collect()
     };
@@ -43,8 +84,16 @@ fn shape(name: &str, id: &str, (read, now): &Reading, pre: Option<&Reading>) -> 
     let mut figures = json!({"usage": now.memory_bytes[0], "stats": memory, "limit": now.memory_bytes[2]});
     if !now.cgroup_v2 {
         figures["max_usage"] = json!(now.memory_bytes[1]);
-        figures["failcnt"] = json!(now.memory_failcnt);
+        if now.memory_failcnt > 0 {
+            figures["failcnt"] = json!(now.memory_failcnt);
+        }
     }
+    let mut pids = json!({"current": now.pids[0]});
+    if now.pids[1] > 0 {
+        pids["limit"] = json!(now.pids[1]);
+    }
+    // Where there is one, the older control group has these, empty; the newer has none.
+    let other = if now.cgroup_v2 { Value::Null } else { json!([]) };
     let none = (0, ContainerStats::default());
     let pre = pre.unwrap_or(&none);
     let network = |v: &[u64; 8]| {
@@ -54,11 +103,11 @@ fn shape(name: &str, id: &str, (read, now): &Reading, pre: Option<&Reading>) -> 
     let networks: Map<String, Value> = now.networks.iter().map(|(n, v)| (n.clone(), network(v))).collect();
     json!({
         "name": format!("/{name}"), "id": id, "read": rfc3339(*read), "preread": rfc3339(pre.0),
-        "pids_stats": {"current": now.pids[0], "limit": now.pids[1]},
+        "pids_stats": pids,
         "blkio_stats": {
             "io_service_bytes_recursive": io(&now.io_bytes), "io_serviced_recursive": io(&now.io_ops),
-            "io_queue_recursive": null, "io_service_time_recursive": null, "io_wait_time_recursive": null,
-            "io_merged_recursive": null, "io_time_recursive": null, "sectors_recursive": null,
+            "io_queue_recursive": other, "io_service_time_recursive": other, "io_wait_time_recursive": other,
+            "io_merged_recursive": other, "io_time_recursive": other, "sectors_recursive": other,
         },
         "num_procs": 0, "storage_stats": {}, "cpu_stats": cpu(now), "precpu_stats": cpu(&pre.1),
         "memory_stats": figures, "networks": networks,

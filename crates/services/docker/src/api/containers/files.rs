@@ -14,9 +14,9 @@ use tokio::io::AsyncWriteExt;
 use super::hijack::chunks;
 use crate::{
     Container,
-    api::{Call, Flags},
+    api::{Call, Flags, body},
     engine::volumes::mount,
-    model::reference::Reference,
+    model::{reference::Reference, shape},
 };
 
 pub async fn changes(call: Call) -> Result<Reply> {
@@ -123,19 +123,14 @@ pub async fn put(mut call: Call) -> Result<Reply> {
     };
     let unpack = call.state.host.copy_in(&c.id, &c.rootfs, seen.as_ref(), &path, Box::new(read), strict);
     let (fed, unpacked) = tokio::join!(feed, unpack);
-    unpacked?;
+    unpacked.map_err(named(&call, &c))?;
     fed?;
     call.state.container_event(&c, "extract-to-dir", &[("path", path.clone())]);
     Ok(Reply::empty(200))
 }
 
 pub async fn commit(mut call: Call) -> Result<Reply> {
-    let body = call.bytes().await?;
-    let config: Value = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&body).map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?
-    };
+    let config = body::maybe(&mut call, shape::COMMIT).await?;
     let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
     let repo = call.text("repo");
     let tag = match repo.as_str() {

@@ -3,20 +3,25 @@
 use bytes::Bytes;
 use pileus_base::{Error, Result};
 use pileus_http::{Body, Reply};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    api::{Call, Flags},
+    api::{Call, Flags, body, dialect, mv},
+    model::shape,
     store::Status,
 };
 
 pub async fn create(mut call: Call) -> Result<Reply> {
-    let bytes = call.bytes().await?;
-    let body = match &bytes[..] {
-        [] => return Err(Error::bad_request("invalid JSON: got EOF while reading request body")),
-        text => serde_json::from_slice::<Value>(text)
-            .map_err(|e| Error::bad_request(format!("invalid JSON: {e}")))?,
-    };
+    let body = body::needed(&mut call, shape::CREATE).await?;
+    let networks = body["NetworkingConfig"]["EndpointsConfig"].as_object();
+    if let Some(several) =
+        networks.filter(|n| n.len() > 1 && dialect::minor(&call.uri) < mv::NETWORKS_AT_CREATE)
+    {
+        let names = several.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Err(Error::bad_request(format!(
+            "Container cannot be connected to network endpoints: {names}"
+        )));
+    }
     let made = call.state.create_container(&call.text("name"), &body).await?;
     let warnings = crate::model::spec::warnings(&made.host_config);
     Reply::json(201, &json!({"Id": made.id, "Warnings": warnings}))
@@ -71,7 +76,7 @@ pub async fn rename(call: Call) -> Result<Reply> {
 }
 
 pub async fn update(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let body = body::needed(&mut call, shape::UPDATE).await?;
     call.state.update_container(call.param("id"), &body).await?;
     Reply::ok(&json!({"Warnings": null}))
 }
@@ -102,6 +107,11 @@ pub(in crate::api) fn size(call: &Call) -> Result<(u16, u16)> {
     Ok((of("h")?, of("w")?))
 }
 
+/// What a wait ends with; there once was an error beside it, which was null.
+fn ended(code: i32, old: bool) -> serde_json::Value {
+    if old { json!({"Error": null, "StatusCode": code}) } else { json!({"StatusCode": code}) }
+}
+
 /// The headers go out at once, the body at the end.
 pub async fn wait(call: Call) -> Result<Reply> {
     let condition = call.text("condition");
@@ -109,12 +119,17 @@ pub async fn wait(call: Call) -> Result<Reply> {
     let mut phases = call.state.phases(&id);
     let before = phases.borrow_and_update().ends;
     let c = call.state.container(&id).await?.value;
+    let old = dialect::minor(&call.uri) <= dialect::OLD;
     let busy = c.runs() || matches!(c.state.status, Status::Starting | Status::Restarting);
     let known = c.state.exit_code;
     let removed = match condition.as_str() {
-        "" | "not-running" if !busy => return Reply::ok(&json!({"StatusCode": known})),
-        "" | "not-running" | "next-exit" => false,
+        "next-exit" => false,
         "removed" => true,
+        "" | "not-running" if busy => false,
+        "" | "not-running" => return Reply::ok(&ended(known, old)),
+        // Once a word that wasn't known was the usual one.
+        _ if old && busy => false,
+        _ if old => return Reply::ok(&ended(known, old)),
         other => return Err(Error::bad_request(format!("invalid condition: \"{other}\""))),
     };
     let body = futures_util::stream::once(async move {
@@ -122,7 +137,7 @@ pub async fn wait(call: Call) -> Result<Reply> {
             Ok(p) if p.ends > before => p.code,
             _ => known,
         };
-        Ok(Bytes::from(format!("{{\"StatusCode\":{code}}}\n")))
+        Ok(Bytes::from(format!("{}\n", ended(code, old))))
     });
     Ok(Reply::stream(200, "application/json", Body::stream(body, None)))
 }

@@ -113,11 +113,11 @@ pub async fn attach_ws(mut call: Call) -> Result<Reply> {
 }
 
 pub async fn logs(call: Call) -> Result<Reply> {
-    let c = call.state.container(call.param("id")).await?.value;
     let (stdout, stderr) = (call.flag("stdout"), call.flag("stderr"));
     if !stdout && !stderr {
         return Err(Error::bad_request("Bad parameters: you must choose at least one stream"));
     }
+    let c = call.state.container(call.param("id")).await?.value;
     let moment = |name: &str| {
         let found = crate::api::system::moment(&call.text(name));
         let told = |_| Error::bad_request(format!("invalid value for \"{name}\": {}", call.text(name)));

@@ -43,7 +43,11 @@ pub(super) async fn remove(call: Call) -> Result<Reply> {
 pub(super) async fn prune(call: Call) -> Result<Reply> {
     let filters = call.filters()?;
     filters.allow(&["dangling", "label", "label!", "until"])?;
-    let dangling = !matches!(filters.of("dangling").first().map(String::as_str), Some("false" | "0"));
+    let dangling = match filters.of("dangling").first().map(String::as_str) {
+        None | Some("true" | "1" | "True") => true,
+        Some("false" | "0" | "False") => false,
+        Some(other) => return Err(Error::bad_request(format!("invalid filter 'dangling=[{other}]'"))),
+    };
     let until = filters.of("until").first().map(|u| moment(u)).transpose()?;
     let docker = &call.state;
     let containers = docker
@@ -95,6 +99,22 @@ fn total(images: &[pileus_store::Stored<Image>]) -> u64 {
 }
 
 /// `POST /build/prune`: there is no cache apart from images.
-pub(super) async fn prune_builds(_: Call) -> Result<Reply> {
+pub(super) async fn prune_builds(call: Call) -> Result<Reply> {
+    let known = [
+        "until",
+        "id",
+        "label",
+        "type",
+        "inuse",
+        "shared",
+        "private",
+        "parent",
+        "description",
+        "mutable",
+        "immutable",
+    ];
+    if let Err(e) = call.filters()?.allow(&known) {
+        return Err(Error::bad_request(format!("failed to prune build cache: {}", e.message())));
+    }
     Reply::ok(&json!({ "CachesDeleted": null, "SpaceReclaimed": 0 }))
 }

@@ -8,16 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     Docker, Image,
-    api::{Call, Flags},
+    api::{Call, Flags, dialect::minor, mv},
     events::rfc3339,
     model::reference::{familiar, repository_of},
 };
-
-/// The version of the API that was asked, as its minor number.
-fn minor(call: &Call) -> u32 {
-    let version = call.uri.path().strip_prefix("/v1.").and_then(|p| p.split('/').next());
-    version.and_then(|v| v.parse().ok()).unwrap_or(51)
-}
 
 fn created(value: &Value) -> i64 {
     seconds(value["created"].as_str().unwrap_or_default())
@@ -103,7 +97,7 @@ pub(super) async fn list(call: Call) -> Result<Reply> {
         Some("false" | "0") => Some(false),
         Some(other) => return Err(Error::bad_request(format!("invalid filter 'dangling=[{other}]'"))),
     };
-    let minor = minor(&call);
+    let minor = minor(&call.uri);
     let mut rows = Vec::new();
     for image in &all {
         let value = image.value();
@@ -139,10 +133,10 @@ pub(super) async fn list(call: Call) -> Result<Reply> {
             "SharedSize": shared,
             "Size": image.size(),
         });
-        if minor < 44 {
+        if minor < mv::NETWORKS_AT_CREATE {
             row["VirtualSize"] = json!(image.size());
         }
-        if minor < 43 && nameless && digests.is_empty() {
+        if minor < mv::NAMELESS_IMAGES && nameless && digests.is_empty() {
             row["RepoTags"] = json!(["<none>:<none>"]);
             row["RepoDigests"] = json!(["<none>@<none>"]);
         }
@@ -184,22 +178,64 @@ pub(super) async fn inspect(call: Call) -> Result<Reply> {
         "Architecture": text("architecture"),
         "Os": text("os"),
         "Size": image.size(),
-        "GraphDriver": { "Data": null, "Name": "overlay2" },
+        "GraphDriver": graph(&image, &call.state),
         "RootFS": { "Type": "layers", "Layers": value["rootfs"]["diff_ids"] },
         "Metadata": { "LastTagTime": rfc3339(if image.tags.is_empty() { 0 } else { image.tagged_ns }) },
     });
     if !text("variant").is_empty() {
         answer["Variant"] = json!(text("variant"));
     }
-    let minor = minor(&call);
-    if minor < 44 {
+    let minor = minor(&call.uri);
+    with_fields(&mut answer["Config"], IMAGE_FIELDS);
+    if minor < mv::IMAGE_CONFIG {
+        with_fields(&mut answer["Config"], CONTAINER_FIELDS);
+    }
+    if minor < mv::NETWORKS_AT_CREATE {
         answer["VirtualSize"] = json!(image.size());
     }
-    if minor < 45 {
+    if minor < mv::PLAIN_ALIASES {
         answer["Container"] = json!(text("container"));
         answer["ContainerConfig"] = value["container_config"].clone();
+        if !answer["ContainerConfig"].is_object() {
+            answer["ContainerConfig"] = json!({});
+        }
+        with_fields(&mut answer["ContainerConfig"], IMAGE_FIELDS);
+        with_fields(&mut answer["ContainerConfig"], CONTAINER_FIELDS);
     }
     Reply::ok(&answer)
+}
+
+/// Fields of a configuration that are shown though nothing is in them, and what they are then.
+const IMAGE_FIELDS: &str = r#"{"Cmd": null, "Entrypoint": null, "Env": null, "Labels": null, "OnBuild": null, "User": "",
+    "Volumes": null, "WorkingDir": ""}"#;
+const CONTAINER_FIELDS: &str = r#"{"AttachStderr": false, "AttachStdin": false, "AttachStdout": false, "Domainname": "",
+    "Hostname": "", "Image": "", "OpenStdin": false, "StdinOnce": false, "Tty": false}"#;
+
+fn with_fields(config: &mut Value, fields: &str) {
+    let fields: serde_json::Map<String, Value> = serde_json::from_str(fields).unwrap_or_default();
+    for (key, empty) in fields {
+        let list = config[&key].as_array().is_some_and(Vec::is_empty);
+        if config.get(&key).is_none() || list {
+            config[key] = empty;
+        }
+    }
+}
+
+/// Where an image's layers are: the topmost is what an overlay would call its upper one.
+fn graph(image: &Image, docker: &Docker) -> Value {
+    let at = |layer: &String| docker.options.state_dir.join("layers").join(layer);
+    let Some((top, below)) = image.layers.split_last() else {
+        return json!({"Name": "overlay2", "Data": null});
+    };
+    let mut data = json!({
+        "MergedDir": at(top).join("merged"), "UpperDir": at(top).join("diff"), "WorkDir": at(top).join("work"),
+    });
+    if !below.is_empty() {
+        let lower: Vec<String> =
+            below.iter().rev().map(|l| at(l).join("diff").display().to_string()).collect();
+        data["LowerDir"] = json!(lower.join(":"));
+    }
+    json!({"Name": "overlay2", "Data": data})
 }
 
 fn last_comment(value: &Value) -> String {

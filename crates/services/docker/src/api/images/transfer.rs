@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
-    api::{Call, Flags},
+    api::{Call, Flags, body},
     engine::{
         images::{
             progress::{Progress, streamed},
@@ -17,7 +17,10 @@ use crate::{
         },
         registry::{Credentials, Platform},
     },
-    model::reference::{Reference, is_digest, is_tag},
+    model::{
+        reference::{Reference, is_digest, is_tag},
+        shape,
+    },
 };
 
 /// `POST /images/load`
@@ -170,7 +173,7 @@ pub(super) async fn distribution(call: Call) -> Result<Reply> {
 
 /// `POST /auth`
 pub(super) async fn auth(mut call: Call) -> Result<Reply> {
-    let value: Value = call.value().await?;
+    let value = body::needed(&mut call, shape::AUTH).await?;
     let docker: Arc<_> = call.state.clone();
     let address = value["serveraddress"].as_str().unwrap_or_default().to_owned();
     docker.log_in(&address, Credentials::read(&value)).await?;

@@ -7,10 +7,11 @@ use pileus_http::Reply;
 use pileus_store::{Resource, Stored};
 use serde_json::{Value, json};
 
-use super::{super::Flags, Call, containers};
+use super::{super::Flags, Call, body, containers};
 use crate::{
     Container, Docker, Network,
     engine::networks::{mode, place, predefined, told},
+    model::shape,
     store::Endpoint,
 };
 
@@ -37,7 +38,7 @@ async fn keep(docker: &Docker, id: &str, endpoints: BTreeMap<String, Endpoint>) 
 }
 
 pub async fn connect(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let body = body::needed(&mut call, shape::CONNECT).await?;
     let docker = call.state.clone();
     let network = docker.network(call.param("id")).await?;
     let name = body["Container"].as_str().unwrap_or("");
@@ -98,7 +99,7 @@ async fn unplug(
 }
 
 pub async fn disconnect(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let body = body::needed(&mut call, shape::CONNECT).await?;
     let docker = call.state.clone();
     let network = docker.network(call.param("id")).await?;
     let name = body["Container"].as_str().unwrap_or("");

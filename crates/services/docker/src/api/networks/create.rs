@@ -7,9 +7,10 @@ use pileus_base::{Error, Result};
 use pileus_http::Reply;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, body};
 use crate::{
     engine::networks::{check, check_configuration, first, from, options, predefined, spec, told},
+    model::shape,
     store::Subnet,
 };
 
@@ -69,7 +70,7 @@ fn range(config: &Value) -> Result<Option<Subnet>> {
 }
 
 pub async fn create(mut call: Call) -> Result<Reply> {
-    let body = call.value().await?;
+    let body = body::needed(&mut call, shape::NETWORK).await?;
     let docker = call.state.clone();
     let name = body["Name"].as_str().unwrap_or("").trim();
     if name.is_empty() {

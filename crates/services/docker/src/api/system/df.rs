@@ -8,6 +8,7 @@ use pileus_store::Query;
 use serde_json::{Value, json};
 
 use super::Call;
+use crate::api::{dialect, mv};
 use crate::{Container, Image, Volume, engine::volumes::uses};
 
 /// What may be asked for.
@@ -15,7 +16,8 @@ const KINDS: [&str; 4] = ["container", "image", "volume", "build-cache"];
 
 pub async fn df(call: Call) -> Result<Reply> {
     let docker = &call.state;
-    let wanted: Vec<&str> = call.query.all("type").collect();
+    let minor = dialect::minor(&call.uri);
+    let wanted: Vec<&str> = if minor < mv::DF_TYPES { Vec::new() } else { call.query.all("type").collect() };
     if let Some(other) = wanted.iter().find(|k| !KINDS.contains(k)) {
         return Err(Error::bad_request(format!("unknown object type: {other}")));
     }
@@ -61,6 +63,14 @@ pub async fn df(call: Call) -> Result<Reply> {
         "Volumes": show("volume", volume_views),
         "BuildCache": if asks("build-cache") { json!([]) } else { Value::Null },
     });
+    if minor < mv::DF_TYPES {
+        out["BuilderSize"] = json!(0);
+    }
+    if minor < mv::NETWORKS_AT_CREATE {
+        for image in out["Images"].as_array_mut().into_iter().flatten() {
+            image["VirtualSize"] = image["Size"].clone();
+        }
+    }
     if asks("image") {
         // Compressed layers are kept too, for pushing and saving: they take room as well.
         let blobs: std::collections::BTreeSet<&String> =

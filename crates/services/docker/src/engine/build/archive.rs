@@ -22,7 +22,10 @@ const XZ_KIB: u32 = 256 << 10;
 fn bad(e: io::Error) -> Error {
     match e.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::wrap("writing the context", e),
-        _ => Error::bad_request(format!("Error processing tar file: {e}")),
+        _ => {
+            let why = crate::engine::images::archive::unreadable(&e);
+            Error::bad_request(format!("Error processing tar file: {why}"))
+        }
     }
 }
 

@@ -97,6 +97,9 @@ impl Builder {
                 all.push(self.download(word, given, copy.checksum.as_deref()).await?);
                 continue;
             }
+            if copy.checksum.is_some() {
+                return Err(Error::bad_request("checksum can't be used with non-HTTP(S) sources"));
+            }
             if copy.add && (word.starts_with("git@") || word.starts_with("git://")) {
                 return Err(Error::bad_request("ADD of a git repository requires BuildKit"));
             }

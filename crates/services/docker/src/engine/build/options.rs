@@ -57,9 +57,10 @@ pub(crate) struct Options {
 fn json<T: serde::de::DeserializeOwned + Default>(call: &Call, name: &str, what: &str) -> Result<T> {
     match call.text(name).as_str() {
         "" | "null" => Ok(T::default()),
-        text => {
-            serde_json::from_str(text).map_err(|e| Error::bad_request(format!("error reading {what}: {e}")))
-        }
+        text => serde_json::from_str(text).map_err(|e| {
+            let why = crate::model::json::reason(text.as_bytes(), &e);
+            Error::bad_request(format!("error reading {what}: {why}"))
+        }),
     }
 }
 

@@ -107,6 +107,11 @@ fn attachment(disposition: &str) -> Option<String> {
 
 fn check(data: &Data, wanted: &str, url: &str) -> Result<()> {
     use std::io::Read;
+    let hex =
+        wanted.strip_prefix("sha256:").ok_or_else(|| Error::bad_request("unsupported digest algorithm"))?;
+    if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(Error::bad_request("invalid checksum digest format"));
+    }
     let (mut from, mut hash, mut piece) = (data.read(), Sha256::new(), vec![0; 256 << 10]);
     loop {
         match from.read(&mut piece).map_err(|e| Error::wrap("reading a download", e))? {

@@ -89,7 +89,7 @@ impl Archive {
     /// # Errors
     /// 400 where it is broken; 500 where it can't be written down.
     pub fn open(from: impl Read, blobs: &Blobs) -> Result<Self> {
-        let broken = |e: io::Error| Error::bad_request(format!("invalid archive: {e}"));
+        let broken = |e: io::Error| Error::bad_request(format!("invalid archive: {}", unreadable(&e)));
         let mut tar = tar::Archive::new(plain(from).map_err(broken)?);
         let mut archive = Self::default();
         for (count, entry) in tar.entries().map_err(broken)?.enumerate() {
@@ -195,6 +195,16 @@ fn clean(path: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// Why an archive can't be read; what isn't one at all is said in few words.
+pub(crate) fn unreadable(e: &io::Error) -> String {
+    let said = e.to_string();
+    if said.contains("numeric field was not a number") {
+        "archive/tar: invalid tar header".into()
+    } else {
+        said
+    }
 }
 
 #[cfg(test)]

@@ -127,7 +127,12 @@ pub(crate) fn apply_changes(config: &mut Value, changes: &[String]) -> Result<()
                 };
                 config["Healthcheck"] = json!({ "Test": test });
             }
-            other => return Err(Error::bad_request(format!("{other} is not a valid change command"))),
+            other => {
+                return Err(Error::bad_request(format!(
+                    "{} is not a valid change command",
+                    other.to_lowercase()
+                )));
+            }
         }
     }
     Ok(())

@@ -120,13 +120,10 @@ pub(super) fn ensure(path: &Path, options: &BTreeMap<String, String>) -> Result<
             (path.display(), if data.is_empty() { String::new() } else { format!(", data: {data}") });
         let why = std::io::Error::from(e).to_string();
         let why = why.split(" (os error").next().unwrap_or_default().to_lowercase();
-        Error::wrap(
-            format!(
-                "error while mounting volume '{at}': failed to mount local volume: mount {}:{at}{told}: {why}",
-                device.device
-            ),
-            e,
-        )
+        Error::internal(format!(
+            "error while mounting volume '{at}': failed to mount local volume: mount {}:{at}{told}: {why}",
+            device.device
+        ))
     };
     if device.flags.contains(MountFlags::BIND) {
         match device.flags.contains(MountFlags::REC) {

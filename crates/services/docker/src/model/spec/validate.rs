@@ -188,7 +188,7 @@ fn cpuset(wanted: &str, what: &str, available: &str) -> Result<()> {
         return Ok(());
     }
     let Some(set) = ranges(wanted) else {
-        return refuse(format!("Invalid value {wanted} for cpuset {what}"));
+        return refuse(format!("Invalid value {wanted} for cpuset {what}: invalid format: {wanted}"));
     };
     let text = std::fs::read_to_string(available).unwrap_or_default();
     let there = text.trim();
@@ -347,7 +347,10 @@ fn ports(host: &Value) -> Result<()> {
     for (port, targets) in bindings {
         let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         let in_range = |text: &str| text.parse::<u16>().is_ok_and(|n| n > 0);
-        if !in_range(number) || !["tcp", "udp", "sctp"].contains(&protocol) {
+        if !in_range(number) {
+            return refuse(format!("invalid port specification: {number:?}"));
+        }
+        if !["tcp", "udp", "sctp"].contains(&protocol) {
             return refuse(format!("invalid port specification: {port:?}"));
         }
         for target in targets.as_array().into_iter().flatten() {
