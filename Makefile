@@ -1,6 +1,7 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest crash clients docker-py guest install
 .PHONY: help setup build demo test lint bench tempest crash guest install oci-validation ansible-targets
+.PHONY: help setup build demo test lint bench tempest crash guest install oci-validation side-by-side
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ tempest: build ## Tempest's smoke tests of what is there
 
 oci-validation: build ## The OCI runtime validation suite, beside runc's results
 	@tests/docker/oci-validation
+
+side-by-side: build ## The same requests to the reference engine and to ours; writes what differs into the guide
+	@scripts/in-netns tests/docker/side-by-side
 
 crash: build ## Kill the daemon at 200 random moments
 	@scripts/crash 200
