@@ -7,14 +7,14 @@ it answers, against what the reference engine (20.10, API 1.41) answered (operat
 The engine must have the image `busybox`.
 """
 
-import http.client
 import io
 import json
 import os
 import re
-import socket
 import sys
 import tarfile
+
+from engine_http import Unix
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "operations.json")
@@ -25,17 +25,6 @@ DROPPED = {
     ".ContainerdCommit.Expected", ".InitCommit.Expected", ".RuncCommit.Expected",
 }
 VERSIONS = ["1.41", "1.42", "1.43", "1.44", "1.45", "1.46", "1.47", "1.48", "1.49", "1.50", "1.51"]
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=60)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60)
-        self.sock.connect(self.path)
 
 
 def tar(name, data=b"content\n"):
