@@ -148,7 +148,7 @@ for why in stale:
 print(f"side by side: {asked} requests, {len(found)} differences, {len(found) - len(unexplained)} explained")
 if "--write" in sys.argv:
     guide = pathlib.Path(sys.argv[sys.argv.index("--write") + 1])
-    lines = [f"Written by `make side-by-side`: {asked} requests to Debian's Docker 20.10 and to this engine, as API 1.41. Beside", "what differs by design:", ""]
+    lines = [f"Written by `make side-by-side`: {asked} requests to Debian's Docker 20.10 and to this engine, as API 1.41.", "What differs, and why:", ""]
     for why in known.REASONS:
         if why in explained:
             lines += textwrap.wrap(why, 118, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -24,7 +24,7 @@ REASONS = {
     "Networks' ranges come from 172.30.0.0/15, and the bridge's link has a name of its own.": [
         r"172\.17\.0\.", r"network\.bridge\.name",
     ],
-    "Log drivers that send logs elsewhere aren't there.": [r"info: \.Plugins\.Log"],
+    "Log drivers of clouds and services (`awslogs`, `gcplogs`, `splunk`, `logentries`) aren't there.": [r"info: \.Plugins\.Log"],
     "What could never start is refused when it is made (400), as newer engines do: modes of namespaces, ulimits, device "
     "rules, CPU shares, sizes of tmpfs, protocols of ports, ranges outside of a subnet, other options of a volume that is there.": [
         r"create: (ipc|pid|uts|user namespace|cgroup namespace) ?.*\| 201 ", r"create: (limit|device rule|CPU shares|block weight|port's protocol|tmpfs of less)",

@@ -38,6 +38,7 @@ const CHANGES: &[Change] = &[
     BeginFault("invalid isolation: ", "Invalid isolation: "),
     Fault("invalid volume specification: "),
     Fault("invalid mode: "),
+    Fault("invalid --security-opt "),
     Fault("invalid filter: 'type'"),
     Begin("invalid filter '", "Invalid filter '"),
     Begin("failed to prune build cache: invalid filter", "failed to prune build cache: Invalid filter"),
@@ -128,10 +129,6 @@ fn special(uri: &Uri, text: &str, kind: Kind) -> Option<Error> {
     if let Some(rest) = between(text, "invalid restart policy: unknown policy '", "") {
         let name = rest.split('\'').next().unwrap_or(rest);
         return Some(Error::bad_request(format!("invalid restart policy '{name}'")));
-    }
-    if let Some(option) = between(text, "invalid --security-opt: ", "") {
-        let which = if option.contains(['=', ':']) { 2 } else { 1 };
-        return Some(Error::internal(format!("invalid --security-opt {which}: {option}")));
     }
     if text == "invalid filter" {
         let why = filter_reason(uri);
@@ -226,7 +223,7 @@ mod tests {
         let json = |path| old(path, Error::bad_request("invalid JSON: got EOF while reading request body"));
         assert_eq!(json("/containers/create"), (Kind::Internal, "EOF".into()));
         assert_eq!(json("/networks/create").0, Kind::BadRequest);
-        let secopt = old("/containers/create", Error::bad_request("invalid --security-opt: \"a=b\""));
+        let secopt = old("/containers/create", Error::bad_request("invalid --security-opt 2: \"a=b\""));
         assert_eq!(secopt, (Kind::Internal, "invalid --security-opt 2: \"a=b\"".into()));
         let filters =
             |q: &str| old(&format!("/containers/json?filters={q}"), Error::bad_request("invalid filter")).1;

@@ -182,7 +182,7 @@ fn what_is_wrong_is_refused_in_the_references_words() {
             "invalid port specification: \"70000\"",
         ),
         (json!({ "CapAdd": ["nope"] }), "invalid CapAdd: unknown capability: \"CAP_NOPE\""),
-        (json!({ "CpusetCpus": "x" }), "Invalid value x for cpuset cpus"),
+        (json!({ "CpusetCpus": "x" }), "Invalid value x for cpuset cpus: invalid format: x"),
         (
             json!({ "Binds": ["vol:/b:ro", "/a:/b"], "Memory": null, "MemorySwappiness": null,
             "NetworkMode": "default", "RestartPolicy": { "Name": "always", "MaximumRetryCount": 0 },
