@@ -34,6 +34,8 @@ pub struct Default {
     colors: Colors,
     check: bool,
     prefix: &'static str,
+    /// Errors told: each once.
+    told: parking_lot::Mutex<std::collections::HashSet<String>>,
 }
 
 struct Colors {
@@ -91,6 +93,7 @@ impl Default {
             },
             check,
             prefix: "TASK",
+            told: parking_lot::Mutex::default(),
         }
     }
 
@@ -176,7 +179,9 @@ impl Default {
             return;
         }
         let text = format!("[ERROR]: {}\n", e.details().trim_end_matches('\n'));
-        self.complain(&format!("{text}\n"), &self.colors.error);
+        if self.told.lock().insert(text.clone()) {
+            self.complain(&format!("{text}\n"), &self.colors.error);
+        }
     }
 
     fn path(&self, r: &TaskResult) {
