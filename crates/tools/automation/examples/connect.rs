@@ -61,9 +61,15 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
     let user = user.map(|u| Become::resolve(&method, Some(u), None, None, given));
     let outcome = pool.get(&options).and_then(|connection| {
         if words.first().is_some_and(|w| w == "raw") {
-            return connection
-                .exec(&words[1..].join(" "), &[], user.as_ref(), None)
-                .map(|output| format!("{output:?}"));
+            return connection.exec(&words[1..].join(" "), &[], user.as_ref(), None).map(|output| {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                format!(
+                    "rc: {}, stdout: {:?}, stderr: {:?}",
+                    output.rc,
+                    text(&output.stdout),
+                    text(&output.stderr)
+                )
+            });
         }
         let mut call = ModuleCall {
             name: words.first().cloned().unwrap_or_else(|| "ping".into()),

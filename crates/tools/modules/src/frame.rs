@@ -141,7 +141,7 @@ impl Decoder {
     }
 
     /// The next whole frame.
-    pub fn next(&mut self) -> io::Result<Option<Frame>> {
+    pub fn take(&mut self) -> io::Result<Option<Frame>> {
         let bytes = &self.buffer[self.start..];
         let Some(sizes) = bytes.first_chunk::<8>() else { return Ok(None) };
         let (head, blob) = lengths(sizes)?;
@@ -165,7 +165,7 @@ mod tests {
         let mut got = Vec::new();
         for byte in &bytes {
             decoder.feed(std::slice::from_ref(byte));
-            got.extend(decoder.next().unwrap());
+            got.extend(decoder.take().unwrap());
         }
         assert_eq!(got, [first.clone(), second.clone()]);
         let mut input = bytes.as_slice();
@@ -178,7 +178,7 @@ mod tests {
     fn garbage_is_an_error() {
         let mut decoder = Decoder::default();
         decoder.feed(b"HTTP/1.1 400 Bad Request");
-        assert!(decoder.next().is_err());
+        assert!(decoder.take().is_err());
         assert!(Frame::read(&mut &b"\x00\x00"[..]).is_err());
     }
 }

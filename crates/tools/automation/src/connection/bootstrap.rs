@@ -95,6 +95,8 @@ echo
 echo "PILEUS-NEED $(uname -s) $(uname -m)"
 all push
 [ -z "$s" ] || rm -f "$s"
+drop() { rmdir "$d" 2>/dev/null; }
+all drop
 exit 94
 "#;
 

@@ -79,7 +79,7 @@ impl Helper {
         let mut decoder = Decoder::default();
         decoder.feed(&rest);
         let hello = loop {
-            if let Some(frame) = decoder.next().map_err(|e| Error::Failed(e.to_string()))? {
+            if let Some(frame) = decoder.take().map_err(|e| Error::Failed(e.to_string()))? {
                 break frame.head.get("hello").and_then(Value::as_object).cloned().unwrap_or_default();
             }
             match spawned.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -175,7 +175,7 @@ fn unreachable(lost: &str, errors: &[u8]) -> String {
 fn read(events: &Receiver<Event>, mut decoder: Decoder, waiting: &Mutex<Waiting>) {
     'lost: loop {
         loop {
-            match decoder.next() {
+            match decoder.take() {
                 Ok(Some(frame)) => {
                     let mut waiting = waiting.lock();
                     let last = ["result", "rc", "done", "error"].iter().any(|k| frame.head.contains_key(*k));
