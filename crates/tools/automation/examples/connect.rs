@@ -2,11 +2,13 @@
 //!
 //! `connect [-c PLUGIN] [-b [USER]] [-e NAME=VALUE]… [-n TIMES] HOST[,HOST…] MODULE [KEY=VALUE]…`
 //! `connect … HOST raw COMMAND…`
+//! `connect … HOST python:MODULE [KEY=VALUE]…`   by the installed ansible-core
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use pileus_automation::connection::{Become, ModuleCall, Options, Pool, Settings};
+use pileus_automation::python::{Host, PythonCall, Setup, discover};
 
 #[derive(Default)]
 struct Given(HashMap<String, String>);
@@ -70,6 +72,28 @@ fn one(pool: &Pool, host: &str, plugin: &str, user: Option<&str>, given: &Given,
                     text(&output.stderr)
                 )
             });
+        }
+        if let Some(name) = words.first().and_then(|w| w.strip_prefix("python:")) {
+            let pairs = words[1..].iter().filter_map(|w| w.split_once('='));
+            let call = PythonCall {
+                name: name.into(),
+                args: pairs.map(|(k, v)| (k.to_string(), v.into())).collect(),
+                interpreter: match given.var("ansible_python_interpreter") {
+                    Some(path) => path,
+                    None => discover(&connection, host, "auto", None)?.path,
+                },
+                paths: vec![".".into()],
+                pipelining: given.var("ansible_pipelining").is_some(),
+                ..PythonCall::default()
+            };
+            let result = pileus_automation::python::run(
+                &Host::new(Setup::default()),
+                &connection,
+                &call,
+                user.as_ref(),
+                None,
+            )?;
+            return Ok(serde_json::Value::Object(result).to_string());
         }
         let mut call = ModuleCall {
             name: words.first().cloned().unwrap_or_else(|| "ping".into()),

@@ -118,7 +118,9 @@ async fn connect(options: &Options, wanted: &Wanted) -> Result<Handle<Client>, F
     let socket = match tokio::time::timeout(limit, dial(&host, port, wanted.family)).await {
         Ok(socket) => socket?,
         Err(_) => {
-            return Err(unreachable(format!("ssh: connect to host {host} port {port}: Connection timed out")));
+            return Err(unreachable(format!(
+                "ssh: connect to host {host} port {port}: Connection timed out"
+            )));
         }
     };
     let known = known_hosts::name(

@@ -107,7 +107,9 @@ impl Transport for Program {
         let mut spawned = spawn::program(&argv, &environment).map_err(|e| {
             Error::Failed(format!("Unable to execute ssh command line on a controller due to: {e}"))
         })?;
-        if let (Some(askpass), Some(input)) = (askpass, spawned.input.take()) {
+        if let Some(askpass) = askpass
+            && let Some(input) = spawned.input.take()
+        {
             spawned.input = Some(Box::new(Holding { input, _askpass: askpass }));
         }
         Ok(spawned)

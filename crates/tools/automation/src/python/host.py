@@ -1,0 +1,207 @@
+"""The plugin host: one Python process with the installed ansible-core, started when a third-party plugin is really used.
+
+It reads frames on standard input and answers on what was standard output (see `pileus_modules::frame`):
+| u32 BE head's length | u32 BE blob's length | head: JSON | blob |
+"""
+
+import json
+import os
+import struct
+import sys
+import traceback
+
+# Plugins print; the answers' stream must stay ours.
+ANSWERS = os.fdopen(os.dup(1), 'wb', buffering=0)
+os.dup2(2, 1)
+
+
+def read_exactly(count):
+    data = sys.stdin.buffer.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def send(head, blob=b''):
+    text = json.dumps(head, default=plain).encode('utf-8', 'surrogateescape')
+    ANSWERS.write(struct.pack('>II', len(text), len(blob)) + text + blob)
+
+
+def plain(value):
+    """What JSON has no words for."""
+    if isinstance(value, (set, frozenset, tuple)) or hasattr(value, '__iter__') and not isinstance(value, (str, bytes, dict)):
+        return list(value)
+    if isinstance(value, bytes):
+        return value.decode('utf-8', 'surrogateescape')
+    if hasattr(value, 'isoformat'):
+        return value.isoformat()
+    if hasattr(value, 'items'):
+        return dict(value.items())
+    return str(value)
+
+
+class Engine:
+    """The installed ansible-core, set up once."""
+
+    def __init__(self, request):
+        from ansible import context
+        from ansible.module_utils.common.collections import ImmutableDict
+        context.CLIARGS = ImmutableDict(verbosity=request.get('verbosity', 0), tags={}, **request.get('cli', {}))
+        from ansible.plugins import loader
+        from ansible.parsing.dataloader import DataLoader
+        from ansible.template import Templar
+        from ansible.utils.display import Display
+        loader.init_plugin_loader(request.get('collections_paths'))
+        self.loader = loader
+        self.data_loader = DataLoader()
+        self.data_loader.set_basedir(request.get('basedir') or os.getcwd())
+        self.templar = Templar
+        self.warnings = []
+        display = Display()
+        display.verbosity = request.get('verbosity', 0)
+        display.warning = self.warn
+        self.seen = set()
+
+    def warn(self, msg, *unused, **also_unused):
+        self.warnings.append(str(msg))
+
+    def directories(self, request):
+        """Plugin directories beside playbooks and in roles."""
+        for path in request.get('paths', ()):
+            if path not in self.seen:
+                self.seen.add(path)
+                self.loader.add_all_plugin_dirs(path)
+
+    def make_templar(self, variables):
+        return self.templar(loader=self.data_loader, variables=variables or {})
+
+    def op_module(self, request, blob):
+        """Builds what runs on the target: the bundle for new-style modules, the file itself for others."""
+        from ansible.executor.module_common import modify_module
+        name, variables = request['name'], request.get('vars') or {}
+        variables.setdefault('ansible_playbook_python', sys.executable)
+        path = request.get('path')
+        if not path:
+            found = self.loader.module_loader.find_plugin_with_context(name, '', collection_list=request.get('collections'))
+            if not found.resolved:
+                return {'missing': f"The module {name} was not found in configured module paths"}, b''
+            path, name = found.plugin_resolved_path, found.resolved_fqcn or name
+        built = modify_module(
+            module_name=name, module_path=path, module_args=request['args'], templar=self.make_templar(variables),
+            task_vars=variables, environment=request.get('env') or {}, remote_is_local=bool(request.get('local')))
+        head = {'style': built.module_style, 'shebang': built.shebang, 'profile': built.serialization_profile, 'path': path, 'name': name}
+        if built.module_style == 'old':
+            import shlex
+            head['args'] = ''.join(f'{k}={shlex.quote(str(v))} ' for k, v in request['args'].items())
+        elif built.module_style in ('non_native_want_json', 'binary'):
+            from ansible.module_utils.common.json import Direction, get_module_encoder
+            encoder = get_module_encoder(built.serialization_profile, Direction.CONTROLLER_TO_MODULE)
+            head['args'] = json.dumps(request['args'], cls=encoder)
+        return head, built.b_module_data
+
+    def op_parse(self, request, blob):
+        """A module's output as the result it means."""
+        from ansible.module_utils.common.json import Direction, get_module_decoder
+        from ansible.module_utils.json_utils import _filter_non_json_lines
+        text, warnings = _filter_non_json_lines(blob.decode('utf-8', 'surrogateescape'), objects_only=True)
+        decoder = get_module_decoder(request.get('profile') or 'legacy', Direction.MODULE_TO_CONTROLLER)
+        return {'value': json.loads(text, cls=decoder), 'warnings': list(warnings)}, b''
+
+    def op_filter(self, request, blob):
+        return {'value': self.call(self.loader.filter_loader, request)}, b''
+
+    def op_test(self, request, blob):
+        return {'value': bool(self.call(self.loader.test_loader, request))}, b''
+
+    def call(self, where, request):
+        plugin = where.get(request['name'])
+        if plugin is None:
+            raise LookupError(f"No plugin named {request['name']!r} was found.")
+        function = plugin.j2_function
+        first = (self.make_templar(request.get('vars')),) if getattr(function, 'jinja_pass_arg', None) else ()
+        return function(*first, *request.get('args', ()), **request.get('kwargs', {}))
+
+    def op_lookup(self, request, blob):
+        templar = self.make_templar(request.get('vars'))
+        plugin = self.loader.lookup_loader.get(request['name'], loader=self.data_loader, templar=templar)
+        if plugin is None:
+            raise LookupError(f"lookup plugin ({request['name']}) not found")
+        return {'value': plugin.run(request['terms'], variables=request.get('vars') or {}, **request.get('kwargs', {}))}, b''
+
+    def op_exists(self, request, blob):
+        """Whether there is a plugin of that kind and name, and where."""
+        where = getattr(self.loader, request['kind'] + '_loader')
+        found = where.find_plugin_with_context(request['name'], collection_list=request.get('collections'))
+        return {'value': found.plugin_resolved_path if found.resolved else None}, b''
+
+    def op_inventory(self, request, blob):
+        """What an inventory plugin makes of a source: groups, hosts and variables."""
+        from ansible.inventory.data import InventoryData
+        data = InventoryData()
+        plugin = self.loader.inventory_loader.get(request['name'])
+        if plugin is None:
+            raise LookupError(f"inventory plugin '{request['name']}' not found")
+        source = request['source']
+        if not plugin.verify_file(source):
+            return {'value': None}, b''
+        plugin.parse(data, self.data_loader, source, cache=request.get('cache', True))
+        data.reconcile_inventory()
+        groups = {
+            name: {'hosts': [h.name for h in group.hosts], 'children': [g.name for g in group.child_groups],
+                   'vars': group.get_vars(), 'priority': group.priority}
+            for name, group in data.groups.items()}
+        return {'value': {'groups': groups, 'hosts': {name: host.vars for name, host in data.hosts.items()}}}, b''
+
+    def op_vars(self, request, blob):
+        """What a vars plugin adds for hosts and groups of an inventory source or a playbook's directory."""
+        from ansible.inventory.group import Group
+        from ansible.inventory.host import Host
+        plugin = self.loader.vars_loader.get(request['name'])
+        entities = [Host(e['name']) if e['kind'] == 'host' else Group(e['name']) for e in request['entities']]
+        if hasattr(plugin, 'get_vars'):
+            return {'value': plugin.get_vars(self.data_loader, request['path'], entities)}, b''
+        merged = {}
+        for entity in entities:
+            old = getattr(plugin, 'get_host_vars' if isinstance(entity, Host) else 'get_group_vars')
+            merged.update(old(entity.name) or {})
+        return {'value': merged}, b''
+
+
+def failure(error):
+    """The message as the reference puts it, and where it came from for whoever wants to know."""
+    message = getattr(error, 'message', None) or str(error) or type(error).__name__
+    return {'error': str(message), 'type': type(error).__name__, 'traceback': traceback.format_exc()}
+
+
+def main():
+    engine = None
+    while True:
+        try:
+            head_bytes, blob_bytes = struct.unpack('>II', read_exactly(8))
+            request = json.loads(read_exactly(head_bytes))
+            blob = read_exactly(blob_bytes)
+        except EOFError:
+            return
+        answer, bytes_back = {}, b''
+        try:
+            if request['op'] == 'start':
+                engine = Engine(request)
+                from ansible.release import __version__
+                answer = {'value': __version__}
+            else:
+                engine.directories(request)
+                answer, bytes_back = getattr(engine, 'op_' + request['op'])(request, blob)
+        except Exception as error:
+            answer = failure(error)
+        if engine and engine.warnings:
+            answer.setdefault('warnings', []).extend(engine.warnings)
+            engine.warnings.clear()
+        answer['id'] = request.get('id', 0)
+        try:
+            send(answer, bytes_back)
+        except (TypeError, ValueError) as error:
+            send({'id': request.get('id', 0), **failure(error)})
+
+
+if __name__ == '__main__':
+    main()
