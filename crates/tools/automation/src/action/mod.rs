@@ -7,6 +7,7 @@ pub mod copy;
 pub mod facts;
 pub mod files;
 pub mod pause;
+pub mod python;
 pub mod remote;
 pub mod stats;
 pub mod template;

@@ -17,7 +17,7 @@ use super::{Cx, Failure, Outcome};
 
 /// The connections of a run.
 #[derive(Default)]
-pub struct Connections(OnceLock<Pool>);
+pub struct Connections(OnceLock<Pool>, super::python::Python);
 
 impl Connections {
     fn pool(&self) -> &Pool {
@@ -226,13 +226,8 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
             return Ok(d);
         }
     }
-    python(cx, name, own, args)
-}
-
-/// Runs a module in Python (or any executable).
-fn python(_cx: &mut Cx<'_>, name: &str, file: Option<String>, _args: &Map<String, Json>) -> Outcome {
-    let _ = file;
-    Err(Failure::Error(Error::new(format!("the module {name} is not native, and Python's cannot be run yet"))))
+    let world = cx.world.clone();
+    super::python::run(cx, &world.connections.1, name, own, args)
 }
 
 /// Whether a group of `module_defaults` holds an action.

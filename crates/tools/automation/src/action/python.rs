@@ -1,0 +1,96 @@
+//! A task's module that is not native: found by the engine's or ansible-core's rules, run with the target's Python.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+use pileus_jinja::{Dict, Value};
+use serde_json::{Map, Value as Json};
+
+use super::remote::{connect, lost};
+use super::{Cx, Failure, Outcome};
+use crate::connection::{Connection, Job, Settings};
+use crate::python::{Host, PythonCall, Setup, discover};
+use crate::{config, display};
+
+/// The plugin host of a run, and the interpreters that were found on its hosts.
+#[derive(Default)]
+pub struct Python {
+    host: OnceLock<Host>,
+    found: Mutex<HashMap<String, String>>,
+}
+
+impl Python {
+    /// The host; its process starts at the first request.
+    pub fn host(&self, basedir: &str) -> &Host {
+        self.host.get_or_init(|| {
+            Host::new(Setup {
+                collections_paths: config::current().list("COLLECTIONS_PATHS"),
+                basedir: Some(basedir.to_owned()),
+                verbosity: display::verbosity(),
+                ..Setup::default()
+            })
+        })
+    }
+
+    /// The interpreter on a host: the variable or setting, else what discovery finds, told once.
+    fn interpreter(&self, connection: &Connection, host: &str, vars: &dyn Settings) -> Result<String, Failure> {
+        let wanted = vars
+            .var("ansible_python_interpreter")
+            .or_else(|| vars.setting(&["ANSIBLE_PYTHON_INTERPRETER"], &[("defaults", "interpreter_python")]))
+            .unwrap_or_else(|| "auto".into());
+        if !wanted.starts_with("auto") {
+            return Ok(wanted);
+        }
+        if let Some(known) = self.found.lock().get(host) {
+            return Ok(known.clone());
+        }
+        let found = discover(connection, host, &wanted, None).map_err(lost)?;
+        if let Some(warning) = &found.warning {
+            display::warning(warning);
+        }
+        self.found.lock().insert(host.to_owned(), found.path.clone());
+        Ok(found.path)
+    }
+}
+
+/// Runs the module; `file` is where it was found, if the engine found it.
+///
+/// # Errors
+/// Where the host cannot be reached, or ansible-core is needed and isn't there.
+pub fn run(cx: &mut Cx<'_>, python: &Python, name: &str, file: Option<String>, args: &Map<String, Json>) -> Outcome {
+    let (connection, as_user) = connect(cx)?;
+    let fields = cx.fields;
+    let target = fields.delegate_to.as_deref().unwrap_or(cx.host).to_owned();
+    let interpreter = python.interpreter(&connection, &target, &*cx.vars)?;
+    let truth = |v: Option<String>| v.is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "on" | "1"));
+    let base = cx.world.files.base();
+    let role = cx.task.frame.role.as_ref().map(|r| r.path.to_string());
+    let call = PythonCall {
+        name: name.to_owned(),
+        path: file,
+        args: args.clone(),
+        check: fields.check,
+        diff: fields.diff,
+        no_log: fields.no_log,
+        verbosity: display::verbosity(),
+        environment: fields.environment.clone(),
+        interpreter,
+        paths: role.into_iter().chain([base.clone()]).collect(),
+        remote_tmp: cx.vars.var("ansible_remote_tmp"),
+        keep_files: truth(cx.vars.setting(&["ANSIBLE_KEEP_REMOTE_FILES"], &[("defaults", "keep_remote_files")])),
+        // A bundle on the interpreter's input is never worse for us; become with requiretty needs files.
+        pipelining: true,
+        ..PythonCall::default()
+    };
+    let job = (fields.async_s > 0).then(|| Job {
+        jid: format!("j{}", jiff::Timestamp::now().as_microsecond().unsigned_abs() % 1_000_000_000_000),
+        limit_s: u64::try_from(fields.async_s).unwrap_or(0),
+        directory: cx.vars.var("ansible_async_dir").unwrap_or_else(|| "~/.ansible_async".into()),
+    });
+    let result = crate::python::run(python.host(&base), &connection, &call, as_user.as_ref(), job.as_ref()).map_err(lost)?;
+    Ok(match Value::from(Json::Object(result)) {
+        Value::Dict(dict) => dict,
+        _ => Dict::new(),
+    })
+}
