@@ -176,16 +176,18 @@ fn text(out: &mut String, s: &str, indent: usize, column: usize) {
         Style::Single => {
             out.push('\'');
             let escaped = s.replace('\'', "''");
+            // a run of n breaks is written as n + 1
+            let mut in_breaks = false;
             for (i, line) in escaped.split('\n').enumerate() {
                 if i == 0 {
                     folded(out, line, indent, column + 1);
                     continue;
                 }
-                // a break is an empty line and a new one
                 out.push('\n');
-                if i == 1 {
+                if !in_breaks {
                     out.push('\n');
                 }
+                in_breaks = line.is_empty();
                 if !line.is_empty() {
                     let _ = write!(out, "{:indent$}", "");
                     folded(out, line, indent, indent);
@@ -261,6 +263,14 @@ mod tests {
             "a: 'it: x'\nb: 'l1\n\n  l2'\nc: \"t\\tb\"\nd: '{{ x }}'\n"
         );
         assert_eq!(round("a: '0644'\nb: 1.5\nc: ''\nd: příbor\n"), "a: '0644'\nb: 1.5\nc: ''\nd: příbor\n");
+    }
+
+    #[test]
+    fn breaks_survive() {
+        for text in ["a\nb\nc", "x\ny\n", "\na", "a\n\n\nb", "it's\n\n"] {
+            let read = crate::source::parse(&dump(&Value::dict([("k", Value::str(text))])), &"f".into(), true).unwrap();
+            assert_eq!(read.get("k").unwrap().as_str(), Some(text));
+        }
     }
 
     #[test]
