@@ -88,6 +88,10 @@ impl Value {
     pub fn undefined(name: &str) -> Self {
         Self::Undefined(Arc::new(Undefined::name(name)))
     }
+    /// Undefined, explained by `hint`.
+    pub fn undefined_hint(hint: impl Into<String>) -> Self {
+        Self::Undefined(Arc::new(Undefined::hint(hint)))
+    }
     /// An error, to be raised when the value is used.
     pub fn captured(error: Error) -> Self {
         Self::Undefined(Arc::new(Undefined::error(error)))
@@ -203,6 +207,7 @@ impl Value {
     /// Where it is undefined.
     pub fn truth(&self) -> Result<bool, Error> {
         Ok(match self {
+            Self::Undefined(u) if u.lenient => false,
             Self::Undefined(u) => return Err(u.to_error()),
             Self::None => false,
             Self::Bool(b) => *b,
