@@ -7,8 +7,7 @@ use super::{Context, Frame, Sink};
 use crate::parse::Template;
 use crate::parse::ast::{Block, Expr, For, Node, Stmt, Target};
 use crate::value::repr_str;
-use crate::{Args, Error, Scope, State, Value};
-
+use crate::{Args, Error, State, Value};
 
 /// How statements ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -122,10 +122,7 @@ impl State<'_> {
             Op::Div => value::true_div(a, b),
             Op::FloorDiv => value::floor_div(a, b),
             Op::Mod => match a {
-                Value::Str(s) => {
-                    let b = self.plain(b.clone())?;
-                    crate::format::percent(s, &b).map(Value::str)
-                }
+                Value::Str(_) => value::modulo(a, &self.plain(b.clone())?),
                 _ => value::modulo(a, b),
             },
             Op::Pow => value::pow(a, b),

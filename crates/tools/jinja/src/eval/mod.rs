@@ -16,6 +16,7 @@ mod objects;
 mod render;
 mod sink;
 
+pub(crate) use access::index;
 pub(crate) use frame::{Context, Frame};
-pub(crate) use objects::{FunctionObject, Namespace, Omit};
+pub(crate) use objects::{FunctionObject, Namespace};
 pub(crate) use sink::Sink;

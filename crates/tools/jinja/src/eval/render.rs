@@ -7,7 +7,6 @@ use super::{Context, Frame, Sink};
 use crate::engine::Render;
 use crate::parse::{self, Template};
 use crate::state::Run;
-use crate::value::Undefined;
 use crate::{Dict, Engine, Error, List, Scope, State, Str, Syntax, Value};
 
 /// Levels of nesting of a value past which it is taken to hold itself.
@@ -329,9 +328,6 @@ impl State<'_> {
         self.run.stack.borrow_mut().pop();
         match result {
             Ok(v) => v,
-            Err(e) if e.kind() == crate::ErrorKind::Undefined && e.cause().is_none() => Value::Undefined(Arc::new(
-                Undefined { error: Some(e.through(text.origin())), ..Undefined::hint("") },
-            )),
             Err(e) => Value::captured(e.wrap("template").through(text.origin())),
         }
     }

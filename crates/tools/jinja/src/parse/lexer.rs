@@ -331,9 +331,9 @@ impl Lexer<'_> {
                     Inside::Line => {
                         let blanks = self.rest().len() - self.rest().trim_start_matches([' ', '\t']).len();
                         let after = &self.rest()[blanks..];
+                        let n = blanks + usize::from(!after.is_empty());
                         if after.is_empty() || after.starts_with('\n') {
                             self.push(Tok::BlockEnd);
-                            let n = blanks + usize::from(!after.is_empty());
                             self.advance_line_starting(n);
                             return Ok(());
                         }

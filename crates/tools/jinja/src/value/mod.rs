@@ -4,7 +4,7 @@
 //! holds it); text knows whether it is trusted as a template and where it was written. What has behaviour of
 //! its own (hostvars, macros, `range`, dates, encrypted strings) is an [`Object`].
 
-mod compare;
+pub(crate) mod compare;
 mod convert;
 mod dict;
 mod list;
@@ -16,6 +16,7 @@ mod undefined;
 
 use std::sync::Arc;
 
+pub(crate) use compare::sort_by_key;
 pub use dict::{Dict, Key};
 pub use list::List;
 pub use num_bigint::BigInt;
