@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::parse::Template;
-use crate::{Args, Error, Scope, State, Str, Value};
+use crate::{Args, Error, State, Value};
 
 /// A filter: the piped value is the first argument.
 pub type Filter = Arc<dyn Fn(&State<'_>, Args) -> Result<Value, Error> + Send + Sync>;
@@ -127,13 +127,33 @@ pub struct Engine {
     pub(crate) tests: HashMap<Arc<str>, Arc<Entry<Test>>>,
     pub(crate) globals: HashMap<Arc<str>, Value>,
     pub(crate) loader: Option<Arc<dyn Loader>>,
+    pub(crate) finder: Option<Arc<dyn PluginFinder>>,
     syntax: Arc<Syntax>,
+    syntax_key: u64,
+    /// The same without `escape_backslashes`: conditionals and included files.
+    plain: Arc<Syntax>,
     limits: Limits,
     pub(crate) cache: RwLock<Cache>,
+    pub(crate) nothing: Arc<str>,
 }
 
-/// Parsed templates by syntax and text.
-pub(crate) type Cache = HashMap<Arc<Syntax>, HashMap<Arc<str>, Result<Arc<Template>, Error>>>;
+/// Parsed templates by their syntax's key and their text.
+pub(crate) type Cache = HashMap<(u64, Arc<str>), Result<Arc<Template>, Error>>;
+
+/// Finds filters and tests that are not registered: plugins of collections, Python's.
+pub trait PluginFinder: Send + Sync {
+    /// The filter `name`.
+    fn filter(&self, name: &str) -> Option<Filter>;
+    /// The test `name`.
+    fn test(&self, name: &str) -> Option<Test>;
+}
+
+fn key_of(syntax: &Syntax) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut h = std::collections::hash_map::DefaultHasher::new();
+    syntax.hash(&mut h);
+    h.finish()
+}
 
 impl Default for Engine {
     fn default() -> Self {
@@ -144,19 +164,68 @@ impl Default for Engine {
 impl Engine {
     /// An engine with Jinja's and ansible-core's filters, tests and globals, as far as they need no I/O.
     pub fn new() -> Self {
-        Self {
+        let mut engine = Self {
             filters: HashMap::new(),
             tests: HashMap::new(),
             globals: HashMap::new(),
             loader: None,
+            finder: None,
             syntax: Arc::new(Syntax::default()),
+            syntax_key: key_of(&Syntax::default()),
+            plain: Arc::new(Syntax { escape_backslashes: false, ..Syntax::default() }),
             limits: Limits::default(),
             cache: RwLock::new(HashMap::new()),
-        }
+            nothing: "".into(),
+        };
+        crate::globals::register(&mut engine);
+        crate::filters::register(&mut engine);
+        crate::tests::register(&mut engine);
+        engine
     }
     /// Sets the default syntax.
     pub fn set_syntax(&mut self, syntax: Syntax) {
+        self.syntax_key = key_of(&syntax);
+        self.plain = Arc::new(Syntax { escape_backslashes: false, ..syntax.clone() });
         self.syntax = Arc::new(syntax);
+    }
+    pub(crate) fn syntax_key(&self, syntax: &Arc<Syntax>) -> u64 {
+        if Arc::ptr_eq(syntax, &self.syntax) { self.syntax_key } else { key_of(syntax) }
+    }
+    /// The default syntax, in which backslashes escape: as conditionals and files are read.
+    pub fn plain_syntax(&self) -> &Arc<Syntax> {
+        &self.plain
+    }
+    /// The syntax for what a template of `syntax` includes.
+    pub(crate) fn file_syntax(&self, syntax: &Arc<Syntax>) -> Arc<Syntax> {
+        if !syntax.escape_backslashes {
+            return syntax.clone();
+        }
+        if Arc::ptr_eq(syntax, &self.syntax) {
+            return self.plain.clone();
+        }
+        Arc::new(Syntax { escape_backslashes: false, ..(**syntax).clone() })
+    }
+    /// Sets who finds filters and tests that are not registered.
+    pub fn set_plugin_finder(&mut self, finder: Arc<dyn PluginFinder>) {
+        self.finder = Some(finder);
+    }
+    /// Registers a global function. It is called with undefined arguments, too, if `raw`.
+    pub fn add_function(&mut self, name: &'static str, f: Function, raw: bool) {
+        self.add_global(name, Value::object(crate::eval::FunctionObject { name, f, raw }));
+    }
+    pub(crate) fn filter_entry(&self, name: &str) -> Option<Arc<Entry<Filter>>> {
+        if let Some(e) = self.filters.get(name).or_else(|| self.filters.get(short_name(name))) {
+            return Some(e.clone());
+        }
+        let f = self.finder.as_ref()?.filter(name)?;
+        Some(Arc::new(Entry { f, name: full_name(name), undefined: false, lazy: false }))
+    }
+    pub(crate) fn test_entry(&self, name: &str) -> Option<Arc<Entry<Test>>> {
+        if let Some(e) = self.tests.get(name).or_else(|| self.tests.get(short_name(name))) {
+            return Some(e.clone());
+        }
+        let f = self.finder.as_ref()?.test(name)?;
+        Some(Arc::new(Entry { f, name: full_name(name), undefined: false, lazy: false }))
     }
     /// The default syntax.
     pub fn syntax(&self) -> &Arc<Syntax> {
@@ -200,11 +269,11 @@ impl Engine {
     }
     /// Whether there is a filter `name`, with or without `ansible.builtin.` before it.
     pub fn has_filter(&self, name: &str) -> bool {
-        self.filters.contains_key(short_name(name)) || self.filters.contains_key(name)
+        self.filter_entry(name).is_some()
     }
     /// Whether there is a test `name`, with or without `ansible.builtin.` before it.
     pub fn has_test(&self, name: &str) -> bool {
-        self.tests.contains_key(short_name(name)) || self.tests.contains_key(name)
+        self.test_entry(name).is_some()
     }
 }
 
@@ -217,42 +286,63 @@ pub(crate) fn short_name(name: &str) -> &str {
     name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name)
 }
 
-impl Engine {
-    /// Renders the template `text` (trusted or not) with the variables of `scope`. One expression gives its
-    /// object; anything else is joined to text. The result holds no templates and nothing undefined.
-    ///
-    /// # Errors
-    /// In the reference's words, with the template's line and the places passed through.
-    pub fn render(&self, _text: &Str, _scope: &dyn Scope) -> Result<Value, Error> {
-        Err(Error::runtime("the evaluator lands next"))
+/// Takes a `#jinja2: key:value, …` header off: the rest, and the syntax with its changes.
+pub(crate) fn header(text: &str, syntax: &Syntax) -> Result<(String, Syntax), Error> {
+    const HEADER: &str = "#jinja2:";
+    let rest = text.strip_prefix(HEADER).unwrap_or(text);
+    let Some((line, body)) = rest.split_once('\n') else {
+        return Err(Error::value_error(format!("Missing newline after '{HEADER}' override.")));
+    };
+    let mut syntax = syntax.clone();
+    for pair in line.split(',') {
+        if pair.trim().is_empty() {
+            return Err(Error::value_error(format!("Empty '{HEADER}' override pair not allowed.")));
+        }
+        let Some((key, value)) = pair.split_once(':') else {
+            return Err(Error::value_error(format!(
+                "Missing key-value separator `:` in '{HEADER}' override pair {}.",
+                crate::value::repr_str(pair)
+            )));
+        };
+        set_option(&mut syntax, key.trim(), value.trim())?;
     }
-    /// [`Engine::render`] with another syntax: template files, `#jinja2:`-like overrides.
-    ///
-    /// # Errors
-    /// As [`Engine::render`].
-    pub fn render_with(&self, text: &Str, scope: &dyn Scope, _how: &Render) -> Result<Value, Error> {
-        self.render(text, scope)
+    Ok((body.to_owned(), syntax))
+}
+
+/// Sets one option of the syntax, its value written as in Python.
+fn set_option(syntax: &mut Syntax, key: &str, value: &str) -> Result<(), Error> {
+    let malformed = || Error::value_error(format!("malformed node or string: {value}"));
+    let text = || {
+        let inner = value
+            .strip_prefix('\'')
+            .and_then(|v| v.strip_suffix('\''))
+            .or_else(|| value.strip_prefix('"').and_then(|v| v.strip_suffix('"')));
+        inner.map(|s| s.replace("\\n", "\n").replace("\\r", "\r")).ok_or_else(malformed)
+    };
+    let truth = || match value {
+        "True" => Ok(true),
+        "False" => Ok(false),
+        _ => Err(malformed()),
+    };
+    match key {
+        "block_start_string" => syntax.block_start = text()?,
+        "block_end_string" => syntax.block_end = text()?,
+        "variable_start_string" => syntax.variable_start = text()?,
+        "variable_end_string" => syntax.variable_end = text()?,
+        "comment_start_string" => syntax.comment_start = text()?,
+        "comment_end_string" => syntax.comment_end = text()?,
+        "line_statement_prefix" => syntax.line_statement_prefix = Some(text()?),
+        "line_comment_prefix" => syntax.line_comment_prefix = Some(text()?),
+        "newline_sequence" => syntax.newline_sequence = text()?,
+        "trim_blocks" => syntax.trim_blocks = truth()?,
+        "lstrip_blocks" => syntax.lstrip_blocks = truth()?,
+        "keep_trailing_newline" => syntax.keep_trailing_newline = truth()?,
+        _ => {
+            return Err(Error::value_error(format!(
+                "Invalid '#jinja2:' override key {}.",
+                crate::value::repr_str(key)
+            )));
+        }
     }
-    /// Evaluates the expression `text`, as `when` and `until` do.
-    ///
-    /// # Errors
-    /// As [`Engine::render`].
-    pub fn expression(&self, _text: &Str, _scope: &dyn Scope) -> Result<Value, Error> {
-        Err(Error::runtime("the evaluator lands next"))
-    }
-    /// Evaluates a conditional: a bool, or text that is an expression with a bool as its result. With
-    /// `allow_broken`, other results count by their truth.
-    ///
-    /// # Errors
-    /// As [`Engine::render`], and where the result is no bool.
-    pub fn condition(&self, _when: &Value, _scope: &dyn Scope, _allow_broken: bool) -> Result<bool, Error> {
-        Err(Error::runtime("the evaluator lands next"))
-    }
-    /// Renders every trusted template in `value`, at any depth; `omit` drops out of lists and dicts.
-    ///
-    /// # Errors
-    /// As [`Engine::render`].
-    pub fn resolve(&self, _value: &Value, _scope: &dyn Scope) -> Result<Value, Error> {
-        Err(Error::runtime("the evaluator lands next"))
-    }
+    Ok(())
 }

@@ -18,7 +18,9 @@ pub enum ErrorKind {
     Value,
     /// A filter, test or lookup failed; the cause says why.
     Plugin,
-    /// A template refers to itself, or a bound was passed.
+    /// A template refers to itself.
+    Recursion,
+    /// A bound was passed.
     Limit,
     /// Anything else while rendering.
     Runtime,
@@ -31,6 +33,10 @@ struct Inner {
     line: u32,
     origins: Vec<Arc<Origin>>,
     cause: Option<Error>,
+    /// Raised by using an undefined value.
+    marker: bool,
+    /// Has "Error rendering template" before it already.
+    wrapped: bool,
 }
 
 /// An error: one message, its cause, the line in the template, and the places of the templates passed through.
@@ -40,7 +46,7 @@ pub struct Error(Box<Inner>);
 impl Error {
     /// An error.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), line: 0, origins: Vec::new(), cause: None }))
+        Self(Box::new(Inner { kind, message: message.into(), line: 0, origins: Vec::new(), cause: None, marker: false, wrapped: false }))
     }
     /// Wrong syntax on `line`.
     pub fn syntax(message: impl Into<String>, line: u32) -> Self {
@@ -68,7 +74,7 @@ impl Error {
     #[must_use]
     pub fn context(self, kind: ErrorKind, message: impl Into<String>) -> Self {
         let (line, origins) = (self.0.line, self.0.origins.clone());
-        Self(Box::new(Inner { kind, message: message.into(), line, origins, cause: Some(self) }))
+        Self(Box::new(Inner { kind, message: message.into(), line, origins, cause: Some(self), marker: false, wrapped: false }))
     }
     /// The same error, in a template's `line`, unless it has one.
     #[must_use]
@@ -85,6 +91,28 @@ impl Error {
             self.0.origins.push(o.clone());
         }
         self
+    }
+    pub(crate) fn from_marker(mut self) -> Self {
+        self.0.marker = true;
+        self
+    }
+    /// Whether it was raised by using an undefined value or a kept error: it is passed on as it is.
+    pub fn is_marker(&self) -> bool {
+        self.0.marker
+    }
+    pub(crate) fn wrap(self, what: &str) -> Self {
+        if self.0.wrapped {
+            return self;
+        }
+        let kind = self.0.kind;
+        let mut e = match kind {
+            ErrorKind::Undefined | ErrorKind::Plugin => self,
+            ErrorKind::Syntax => self.context(kind, format!("Syntax error in {what}.")),
+            ErrorKind::Recursion => self.context(kind, format!("Recursive loop detected in {what}.")),
+            _ => self.context(kind, format!("Error rendering {what}.")),
+        };
+        e.0.wrapped = true;
+        e
     }
     /// What sort of error.
     pub fn kind(&self) -> ErrorKind {

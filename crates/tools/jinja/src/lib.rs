@@ -17,12 +17,17 @@ mod args;
 mod engine;
 mod error;
 mod eval;
+mod filters;
+mod format;
+mod globals;
+mod methods;
 mod parse;
 mod state;
+mod tests;
 pub mod value;
 
 pub use args::Args;
-pub use engine::{Engine, Filter, Function, Limits, Loader, Render, Syntax, Test};
+pub use engine::{Engine, Filter, Function, Limits, Loader, PluginFinder, Render, Syntax, Test};
 pub use error::{Error, ErrorKind};
 pub use state::{EmptyScope, Scope, State};
 pub use value::{BigInt, Dict, List, Object, Origin, Str, Undefined, Value, ValueIter};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::eval::Frame;
+use crate::eval::{Context, Frame};
 use crate::{Args, Engine, Error, Str, Value};
 
 /// The variable layer: asked by name, and only for what is read. Values are given as they are stored; templates
@@ -31,24 +31,37 @@ impl Scope for crate::Dict {
 }
 
 /// What one rendering has used, its nested ones included.
-#[derive(Debug)]
 pub(crate) struct Run {
     pub steps: Cell<u64>,
     pub bytes: Cell<usize>,
     pub depth: Cell<u32>,
     pub deadline: Option<Instant>,
-    /// The templates being rendered, innermost last: text's address and scope's.
+    /// The variables' templates being rendered, innermost last: the text's address and the scope's.
     pub stack: RefCell<Vec<(usize, usize)>>,
+    /// Frames that hold macros, which hold them.
+    pub frames: RefCell<Vec<Arc<Frame>>>,
+    /// String constants that look like templates are rendered at once: conditionals.
+    pub render_constants: bool,
 }
 
 impl Run {
-    pub(crate) fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine, render_constants: bool) -> Self {
         Self {
             steps: Cell::new(0),
             bytes: Cell::new(0),
             depth: Cell::new(0),
             deadline: engine.limits().time.map(|t| Instant::now() + t),
             stack: RefCell::new(Vec::new()),
+            frames: RefCell::new(Vec::new()),
+            render_constants,
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        for frame in self.frames.borrow_mut().drain(..) {
+            frame.clear();
         }
     }
 }
@@ -59,6 +72,7 @@ pub struct State<'a> {
     pub(crate) scope: &'a dyn Scope,
     pub(crate) run: &'a Run,
     pub(crate) frame: Arc<Frame>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl<'a> State<'a> {
@@ -69,5 +83,34 @@ impl<'a> State<'a> {
     /// The variables, without those that the template itself set.
     pub fn scope(&self) -> &'a dyn Scope {
         self.scope
+    }
+    /// The variable `name`, of the template or of the scope, rendered.
+    pub fn var(&self, name: &str) -> Option<Value> {
+        self.name(name)
+    }
+    /// Renders the trusted template `text` with the scope's variables; what fails is an undefined value that
+    /// raises the error when used.
+    pub fn template(&self, text: &Str) -> Value {
+        self.render_nested(text)
+    }
+    /// Applies the filter `name`; the piped value is the first argument.
+    ///
+    /// # Errors
+    /// Where there is no such filter, or it fails.
+    pub fn filter(&self, name: &str, args: Args) -> Result<Value, Error> {
+        match self.engine.filter_entry(name) {
+            Some(entry) => self.apply_filter(&entry, args)?.checked(),
+            None => Err(Error::runtime(format!("No filter named {}.", crate::value::repr_str(name)))),
+        }
+    }
+    /// Applies the test `name`; the tested value is the first argument.
+    ///
+    /// # Errors
+    /// Where there is no such test, or it fails.
+    pub fn test(&self, name: &str, args: Args) -> Result<bool, Error> {
+        match self.engine.test_entry(name) {
+            Some(entry) => self.apply_test(&entry, args)?.truth(),
+            None => Err(Error::runtime(format!("No test named {}.", crate::value::repr_str(name)))),
+        }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Template {
     pub extends: bool,
     /// The syntax it was parsed with: for what it includes.
     pub syntax: Arc<crate::Syntax>,
+    /// Whether it names a method that changes a list or dict in place.
+    pub mutates: bool,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) struct Node {
 pub(crate) enum Stmt {
     Text(Str),
     Output(Expr),
-    For(Box<For>),
+    For(Arc<For>),
     If { branches: Vec<(Expr, Vec<Node>)>, other: Vec<Node> },
     Set { target: Target, value: Expr },
     SetBlock { target: Target, filter: Option<Expr>, body: Vec<Node> },
@@ -96,7 +98,6 @@ pub(crate) struct Macro {
 #[derive(Debug)]
 pub(crate) enum Expr {
     Const(Value),
-    /// Literal text that is never a template.
     Name(Arc<str>),
     List(Vec<Expr>),
     Tuple(Vec<Expr>),

@@ -4,7 +4,7 @@
 //! holds it); text knows whether it is trusted as a template and where it was written. What has behaviour of
 //! its own (hostvars, macros, `range`, dates, encrypted strings) is an [`Object`].
 
-mod compare;
+pub(crate) mod compare;
 mod convert;
 mod dict;
 mod list;
@@ -16,6 +16,7 @@ mod undefined;
 
 use std::sync::Arc;
 
+pub(crate) use compare::sort_by_key;
 pub use dict::{Dict, Key};
 pub use list::List;
 pub use num_bigint::BigInt;
@@ -87,6 +88,10 @@ impl Value {
     /// The undefined variable `name`.
     pub fn undefined(name: &str) -> Self {
         Self::Undefined(Arc::new(Undefined::name(name)))
+    }
+    /// Undefined, explained by `hint`.
+    pub fn undefined_hint(hint: impl Into<String>) -> Self {
+        Self::Undefined(Arc::new(Undefined::hint(hint)))
     }
     /// An error, to be raised when the value is used.
     pub fn captured(error: Error) -> Self {
@@ -203,6 +208,7 @@ impl Value {
     /// Where it is undefined.
     pub fn truth(&self) -> Result<bool, Error> {
         Ok(match self {
+            Self::Undefined(u) if u.lenient => false,
             Self::Undefined(u) => return Err(u.to_error()),
             Self::None => false,
             Self::Bool(b) => *b,

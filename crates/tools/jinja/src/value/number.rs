@@ -209,12 +209,15 @@ pub fn floor_div(a: &Value, b: &Value) -> Result<Value, Error> {
     }
 }
 
-/// `a % b` of numbers; `%` on text is [`crate::format`]'s.
+/// `a % b`: of numbers, or of text and what to put into it.
 ///
 /// # Errors
 /// Where the types do not allow it, or `b` is zero.
 pub fn modulo(a: &Value, b: &Value) -> Result<Value, Error> {
     defined(a, b)?;
+    if let Value::Str(s) = a {
+        return crate::format::percent(s, b).map(Value::str);
+    }
     match pair(a, b) {
         Some(Pair::Int(_, 0)) => Err(Error::value_error("integer modulo by zero")),
         Some(Pair::Int(_, -1)) => Ok(Value::Int(0)),

@@ -30,6 +30,7 @@ impl fmt::Display for Origin {
 
 const TRUSTED: u8 = 1;
 const TEMPLATE: u8 = 2;
+const CONSTANT: u8 = 4;
 
 /// Whether `s` may hold a template: a start delimiter, or a `#jinja2:` header.
 pub fn looks_like_template(s: &str) -> bool {
@@ -54,6 +55,16 @@ impl Str {
     /// Trusted text: a template.
     pub fn trusted(text: impl Into<Arc<str>>) -> Self {
         Self::new(text).trust()
+    }
+    /// A string constant of a template. One that looks like a template itself is rendered in lookups' terms and
+    /// in conditionals, for old playbooks' sake.
+    pub(crate) fn constant(text: String) -> Self {
+        let flags = if looks_like_template(&text) { CONSTANT } else { 0 };
+        Self { text: text.into(), origin: None, flags }
+    }
+    /// Whether it is a string constant that looks like a template.
+    pub fn is_constant_template(&self) -> bool {
+        self.flags & CONSTANT != 0
     }
     /// The same text, trusted.
     #[must_use]

@@ -12,25 +12,34 @@ pub struct Undefined {
     pub hint: Option<String>,
     /// The error that it stands for: a filter or a lookup that failed.
     pub error: Option<Error>,
+    /// An `if` without `else`: it is false and, in text, nothing.
+    pub lenient: bool,
 }
 
 impl Undefined {
     /// The undefined variable `name`.
     pub fn name(name: &str) -> Self {
-        Self { name: Some(name.to_owned()), hint: None, error: None }
+        Self { name: Some(name.to_owned()), hint: None, error: None, lenient: false }
     }
     /// Undefined, explained by `hint`.
     pub fn hint(hint: impl Into<String>) -> Self {
-        Self { name: None, hint: Some(hint.into()), error: None }
+        Self { name: None, hint: Some(hint.into()), error: None, lenient: false }
     }
-    /// The attribute or item `name` that a value of type `type_name` lacks.
+    /// The value of an `if` without `else` that was false.
+    pub fn no_else(line: u32) -> Self {
+        let hint = format!(
+            "the inline if-expression on line {line} evaluated to false and no else section was defined."
+        );
+        Self { name: None, hint: Some(hint), error: None, lenient: true }
+    }
+    /// The attribute or item `name` (as `repr` writes it) that a value of type `type_name` lacks.
     pub fn member(type_name: &str, name: &str) -> Self {
-        let hint = Some(format!("object of type '{type_name}' has no attribute {}", super::repr_str(name)));
-        Self { name: Some(name.to_owned()), hint, error: None }
+        let hint = Some(format!("object of type '{type_name}' has no attribute {name}"));
+        Self { name: None, hint, error: None, lenient: false }
     }
     /// A captured error.
     pub fn error(error: Error) -> Self {
-        Self { name: None, hint: None, error: Some(error) }
+        Self { name: None, hint: None, error: Some(error), lenient: false }
     }
     /// The message, as the reference words it.
     pub fn message(&self) -> String {
@@ -44,8 +53,8 @@ impl Undefined {
     /// The error that using it raises.
     pub fn to_error(&self) -> Error {
         match &self.error {
-            Some(e) => e.clone(),
-            None => Error::new(ErrorKind::Undefined, self.message()),
+            Some(e) => e.clone().from_marker(),
+            None => Error::new(ErrorKind::Undefined, self.message()).from_marker(),
         }
     }
 }
