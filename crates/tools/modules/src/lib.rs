@@ -15,6 +15,7 @@ mod cx;
 mod files;
 mod modules;
 mod py;
+mod re;
 
 mod registry;
 mod result;
@@ -125,6 +126,9 @@ fn finish(mut cx: Cx<'_>, spec: Option<&Spec>, result: Result<Map, Fail>) -> Map
         Err(fail) => fail.into_map(),
     };
     files::info::add_path_info(&mut map);
+    if !cx.diff {
+        map.remove("diff");
+    }
     if !cx.warnings.is_empty() {
         let all = cx.warnings.drain(..).map(Value::from).collect();
         map.insert("warnings".into(), Value::Array(all));
