@@ -16,6 +16,7 @@ mod files;
 pub mod frame;
 mod modules;
 mod py;
+mod re;
 
 mod registry;
 mod result;
@@ -126,6 +127,9 @@ fn finish(mut cx: Cx<'_>, spec: Option<&Spec>, result: Result<Map, Fail>) -> Map
         Err(fail) => fail.into_map(),
     };
     files::info::add_path_info(&mut map);
+    if !cx.diff {
+        map.remove("diff");
+    }
     if !cx.warnings.is_empty() {
         let all = cx.warnings.drain(..).map(Value::from).collect();
         map.insert("warnings".into(), Value::Array(all));

@@ -19,11 +19,19 @@ macro_rules! table {
 }
 
 static TABLE: &[Entry] = table! {
+    "assemble" => m::assemble::run,
+    "blockinfile" => m::blockinfile::run,
     "command" => m::command::run,
+    "copy" => m::copy::run,
     "file" => m::file::run,
+    "find" => m::find::run,
+    "lineinfile" => m::lineinfile::run,
     "ping" => m::ping::run,
+    "replace" => m::replace::run,
     "shell" => m::command::shell,
+    "slurp" => m::slurp::run,
     "stat" => m::stat::run,
+    "tempfile" => m::tempfile::run,
 };
 
 /// The module of that name: `file`, `ansible.builtin.file`, `ansible.posix.mount`, `mount`.

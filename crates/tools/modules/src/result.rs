@@ -67,10 +67,15 @@ macro_rules! map {
 /// `[Errno 2] No such file or directory: 'path'`, as Python prints an `OSError`.
 pub fn os_error(error: &std::io::Error, path: Option<&str>) -> String {
     let code = error.raw_os_error().unwrap_or(0);
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text).to_string();
+    let text = strerror(error);
     match path {
         Some(path) => format!("[Errno {code}] {text}: {}", crate::py::repr_str(path)),
         None => format!("[Errno {code}] {text}"),
     }
+}
+
+/// The system's words for an error: `No such file or directory`.
+pub fn strerror(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
 }

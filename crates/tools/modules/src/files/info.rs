@@ -13,7 +13,6 @@ pub fn add_path_info(result: &mut Map) {
         _ => return,
     };
     if !Path::new(&path).exists() {
-        result.insert("state".into(), "absent".into());
         return;
     }
     let Ok(meta) = std::fs::symlink_metadata(&path) else { return };

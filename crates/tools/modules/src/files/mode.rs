@@ -19,7 +19,8 @@ pub fn wanted(param: &Value, present: u32, is_dir: bool, umask: u32) -> Result<u
     let text = crate::py::str(param);
     let digits = text.trim().strip_prefix("0o").unwrap_or(text.trim());
     if !digits.is_empty() && digits.chars().all(|c| c.is_digit(8)) {
-        return u32::from_str_radix(digits, 8).ok().filter(|m| *m <= ALL).ok_or_else(invalid);
+        // What a longer number says beyond permissions is ignored.
+        return u32::from_str_radix(digits, 8).map(|m| m & ALL).map_err(|_| invalid());
     }
     symbolic(&text, present & ALL, is_dir, umask)
         .map_err(|details| ("mode must be in octal or symbolic form".to_string(), details))
@@ -106,7 +107,9 @@ mod tests {
         for value in [json!(420), json!("0644"), json!("644"), json!("0o644")] {
             assert_eq!(wanted(&value, 0, false, 0o022), Ok(0o644), "{value}");
         }
-        assert_eq!(wanted(&json!("100644"), 0, false, 0).unwrap_err().0, "Invalid mode supplied, only permission info is allowed");
+        assert_eq!(wanted(&json!("100644"), 0, false, 0), Ok(0o644));
+        let error = wanted(&json!(0o100_644), 0, false, 0).unwrap_err().0;
+        assert_eq!(error, "Invalid mode supplied, only permission info is allowed");
     }
 
     #[test]

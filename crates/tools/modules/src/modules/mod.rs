@@ -1,6 +1,15 @@
 //! The modules: one file or folder each.
 
+pub mod assemble;
+pub mod blockinfile;
 pub mod command;
+pub mod copy;
+mod edit;
 pub mod file;
+pub mod find;
+pub mod lineinfile;
 pub mod ping;
+pub mod replace;
+pub mod slurp;
 pub mod stat;
+pub mod tempfile;

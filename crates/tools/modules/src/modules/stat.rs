@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::map;
-use crate::result::{Fail, Map, Reply, os_error};
+use crate::result::{Fail, Map, Reply, os_error, strerror};
 use crate::sys::{hash, path, users, xattr};
 
 /// Runs the module.
@@ -21,7 +21,7 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT)) => {
             return Ok(map! {"changed" => false, "stat" => serde_json::json!({"exists": false})});
         }
-        Err(e) => return Err(Fail::msg(os_error(&e, Some(&path)))),
+        Err(e) => return Err(Fail::msg(strerror(&e))),
     };
     let mut stat = fields(&path, &meta);
     if meta.is_symlink() {
@@ -60,7 +60,8 @@ fn access(path: &str, mode: libc::c_int) -> bool {
     unsafe { libc::access(c_path.as_ptr(), mode) == 0 }
 }
 
-fn fields(path: &str, meta: &fs::Metadata) -> Map {
+/// The fields `stat` and `find` share.
+pub fn fields(path: &str, meta: &fs::Metadata) -> Map {
     let mode = meta.mode();
     let kind = meta.file_type();
     let bit = |b: u32| mode & b != 0;

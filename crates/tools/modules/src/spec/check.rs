@@ -23,7 +23,13 @@ impl Spec {
         let result = self.check_in(&mut params, warnings, "");
         match result {
             Ok(()) => Ok(params),
-            Err(message) => Err(SpecError { message, params }),
+            Err(message) => {
+                for param in &self.params {
+                    let default = param.default.clone().unwrap_or(Value::Null);
+                    params.entry(param.name.clone()).or_insert(default);
+                }
+                Err(SpecError { message, params })
+            }
         }
     }
 
@@ -70,12 +76,10 @@ impl Spec {
         }
         self.sub_options(params, warnings, context)?;
         if !unknown.is_empty() {
-            let place = if context.is_empty() { String::new() } else { format!(" found in {context}") };
-            let sep = if context.is_empty() { "Unsupported parameters for ({module}) module: " } else { "Unsupported parameters for ({module}) module: " };
             let names: Vec<String> =
                 unknown.iter().map(|n| if context.is_empty() { n.clone() } else { format!("{context}.{n}") }).collect();
-            let _ = place;
-            return Err(format!("{sep}{}. Supported parameters include: {}.", names.join(", "), self.supported()));
+            return Err(format!(
+                "Unsupported parameters for ({{module}}) module: {}. Supported parameters include: {}.", names.join(", "), self.supported()));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::Map;
 
 fn check(module: &str, args: serde_json::Value) -> Result<Map, String> {
     let serde_json::Value::Object(args) = args else { panic!("an object") };
-    super::spec(module).expect("a spec").check(args, &mut Vec::new()).map_err(|e| e.message)
+    super::lookup(module).expect("a spec").check(args, &mut Vec::new()).map_err(|e| e.message)
 }
 
 #[test]

@@ -52,12 +52,13 @@ pub fn symbolic(
         None if follow && prev == "link" => {
             fs::read_link(path).map(|t| t.to_string_lossy().into_owned()).unwrap_or_default()
         }
+        None if prev == "link" => return attributes(cx, path, prev, times),
         None => return Err(Fail::msg("src is required for creating new symlinks")),
     };
     let base = if prev == "directory" { path } else { path::dirname(path) };
     let target = path::join(base, &src);
     if !force && fs::metadata(&target).is_err() {
-        let text = format!("src file does not exist, use \"force=yes\" if you really want to create the link: {target}");
+        let text = format!("src file does not exist, use 'force=yes' if you really want to create the link: {target}");
         return Err(Fail::msg(text).with("path", path).with("src", src));
     }
     match prev {
@@ -100,11 +101,11 @@ pub fn symbolic(
 }
 
 /// A hard link.
-pub fn hard(cx: &mut Cx<'_>, path: &str, src: Option<String>, follow: bool, force: bool, times: &Times) -> Reply {
+pub fn hard(cx: &mut Cx<'_>, path: &str, src: Option<String>, force: bool, times: &Times) -> Reply {
     let prev = state_of(path);
     let Some(src) = src else {
         if prev == "hard" {
-            return plain_hard(cx, path, follow, times);
+            return attributes(cx, path, prev, times);
         }
         return Err(Fail::msg("src is required for creating new hardlinks"));
     };
@@ -140,9 +141,9 @@ pub fn hard(cx: &mut Cx<'_>, path: &str, src: Option<String>, follow: bool, forc
     Ok(reply(path, &src, changed, &diff))
 }
 
-/// Attributes of a file that has several names, when no source is given.
-fn plain_hard(cx: &mut Cx<'_>, path: &str, _follow: bool, times: &Times) -> Reply {
-    let mut diff = initial_diff(path, "hard", "hard");
+/// Attributes of a link whose source isn't given.
+fn attributes(cx: &mut Cx<'_>, path: &str, state: &str, times: &Times) -> Reply {
+    let mut diff = initial_diff(path, state, state);
     let mut changed = FileArgs::of(cx).apply(cx, path, Some(&mut diff))?;
     changed |= times.set(cx, path, &mut diff)?;
     let mut map = reply(path, "", changed, &diff);

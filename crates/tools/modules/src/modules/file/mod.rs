@@ -25,9 +25,6 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let src = cx.str("src").map(str::to_string);
     let mut path = cx.string("path");
     let mut state = cx.str("state").map(str::to_string);
-    if cx.bool("_diff_peek") {
-        return Ok(peek(&path));
-    }
     if state.is_none() {
         let prev = state_of(&path);
         let chosen = if prev != "absent" {
@@ -41,6 +38,9 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         cx.params.insert("state".into(), chosen.into());
     }
     let state = state.unwrap_or_default();
+    if cx.bool("_diff_peek") {
+        return Ok(peek(&path));
+    }
     if recurse && state != "directory" {
         return Err(Fail::msg("recurse option requires state to be 'directory'").with("path", path));
     }
@@ -61,15 +61,14 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let times = Times::of(cx, &state)?;
     let follow = cx.flag("follow").unwrap_or(true);
     let force = cx.bool("force");
-    let result = match state.as_str() {
+    match state.as_str() {
         "file" => plain(cx, &path, follow, &times),
         "directory" => directory::ensure(cx, &path, follow, recurse, &times),
         "touch" => touch::ensure(cx, &path, follow, &times),
         "link" => link::symbolic(cx, &path, src, follow, force, &times),
-        "hard" => link::hard(cx, &path, src, follow, force, &times),
+        "hard" => link::hard(cx, &path, src, force, &times),
         _ => absent::ensure(cx, &path),
-    };
-    result.map_err(|fail| if path.is_empty() { fail } else { fail })
+    }
 }
 
 /// What is at a path: `file`, `hard`, `directory`, `link` or `absent`.
@@ -162,7 +161,7 @@ fn plain(cx: &mut Cx<'_>, given: &str, follow: bool, times: &Times) -> Reply {
 
 /// The failure of a system call on a path.
 fn os_fail(what: &str, e: &std::io::Error, path: &str) -> Fail {
-    Fail::msg(format!("{what}: {}", crate::result::os_error(e, Some(path)))).with("path", json!(path))
+    Fail::msg(format!("{what}: {}", crate::result::os_error(e, Some(path)).replacen(": '", ": b'", 1))).with("path", json!(path))
 }
 
 #[cfg(test)]

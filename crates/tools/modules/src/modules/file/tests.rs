@@ -40,7 +40,7 @@ fn links_are_made_and_kept() {
     let dir = room();
     let (file, link, hard) = (format!("{dir}/f"), format!("{dir}/l"), format!("{dir}/h"));
     let missing = call(json!({"path": link, "src": file, "state": "link"}), false);
-    assert!(missing["msg"].as_str().unwrap().starts_with("src file does not exist, use \"force=yes\""));
+    assert!(missing["msg"].as_str().unwrap().starts_with("src file does not exist, use 'force=yes'"));
     std::fs::write(&file, "x").unwrap();
     assert_eq!(call(json!({"path": link, "src": file, "state": "link"}), false)["changed"], true);
     assert_eq!(call(json!({"path": link, "src": file, "state": "link"}), false)["changed"], false);

@@ -34,7 +34,6 @@ impl Times {
                 "now" => Want::Now,
                 text => Want::At(clock::parse(text, &format).ok_or_else(|| {
                     Fail::msg(format!("Error while obtaining timestamp for time {text} using format {format}: time data '{text}' does not match format '{format}'"))
-                        .with("path", cx.string("path"))
                 })?),
             })
         };
