@@ -123,10 +123,7 @@ impl Bound {
         match self.opt(i) {
             None => Ok(default),
             Some(v) => v.as_int().ok_or_else(|| {
-                Error::type_error(format!(
-                    "'{}' object cannot be interpreted as an integer",
-                    v.type_name()
-                ))
+                Error::type_error(format!("'{}' object cannot be interpreted as an integer", v.type_name()))
             }),
         }
     }

@@ -46,7 +46,15 @@ pub struct Error(Box<Inner>);
 impl Error {
     /// An error.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), line: 0, origins: Vec::new(), cause: None, marker: false, wrapped: false }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            line: 0,
+            origins: Vec::new(),
+            cause: None,
+            marker: false,
+            wrapped: false,
+        }))
     }
     /// Wrong syntax on `line`.
     pub fn syntax(message: impl Into<String>, line: u32) -> Self {
@@ -74,7 +82,15 @@ impl Error {
     #[must_use]
     pub fn context(self, kind: ErrorKind, message: impl Into<String>) -> Self {
         let (line, origins) = (self.0.line, self.0.origins.clone());
-        Self(Box::new(Inner { kind, message: message.into(), line, origins, cause: Some(self), marker: false, wrapped: false }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            line,
+            origins,
+            cause: Some(self),
+            marker: false,
+            wrapped: false,
+        }))
     }
     /// The same error, in a template's `line`, unless it has one.
     #[must_use]

@@ -83,9 +83,8 @@ pub(crate) fn percent(format: &str, with: &Value) -> Result<String, Error> {
                 _ => spec.plus = true,
             }
         }
-        let star = |given: &mut Given<'_>| {
-            given.take()?.as_int().ok_or_else(|| Error::type_error("* wants int"))
-        };
+        let star =
+            |given: &mut Given<'_>| given.take()?.as_int().ok_or_else(|| Error::type_error("* wants int"));
         if chars.next_if_eq(&'*').is_some() {
             let w = star(&mut given)?;
             spec.left |= w < 0;
@@ -107,8 +106,11 @@ pub(crate) fn percent(format: &str, with: &Value) -> Result<String, Error> {
                 while let Some(d) = chars.next_if(char::is_ascii_digit) {
                     digits.push(d);
                 }
-                spec.precision =
-                    Some(if digits.is_empty() { 0 } else { digits.parse().map_err(|_| Error::value_error("precision too big"))? });
+                spec.precision = Some(if digits.is_empty() {
+                    0
+                } else {
+                    digits.parse().map_err(|_| Error::value_error("precision too big"))?
+                });
             }
         }
         if spec.width > MAX_WIDTH || spec.precision.is_some_and(|p| p > MAX_WIDTH) {
@@ -295,10 +297,19 @@ mod tests {
     fn as_python_does() {
         let t = |f: &str, v: Vec<Value>| percent(f, &Value::tuple(v)).unwrap();
         assert_eq!(t("%s-%03d", vec!["a".into(), 5.into()]), "a-005");
-        assert_eq!(t("%-5s|%5.1f|%x|%#o", vec!["a".into(), 2.25.into(), 255.into(), 8.into()]), "a    |  2.2|ff|0o10");
+        assert_eq!(
+            t("%-5s|%5.1f|%x|%#o", vec!["a".into(), 2.25.into(), 255.into(), 8.into()]),
+            "a    |  2.2|ff|0o10"
+        );
         assert_eq!(t("%g %g %g", vec![1e10.into(), 0.0001.into(), 1e-5.into()]), "1e+10 0.0001 1e-05");
         assert_eq!(percent("%(a)s%%", &Value::dict([("a", Value::Int(1))])).unwrap(), "1%");
-        assert_eq!(percent("x", &Value::Int(1)).unwrap_err().message(), "not all arguments converted during string formatting");
-        assert_eq!(percent("%d", &"a".into()).unwrap_err().message(), "%d format: a real number is required, not str");
+        assert_eq!(
+            percent("x", &Value::Int(1)).unwrap_err().message(),
+            "not all arguments converted during string formatting"
+        );
+        assert_eq!(
+            percent("%d", &"a".into()).unwrap_err().message(),
+            "%d format: a real number is required, not str"
+        );
     }
 }

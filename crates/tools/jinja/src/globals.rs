@@ -22,7 +22,14 @@ pub(crate) fn register(engine: &mut Engine) {
         ("now", now),
     ];
     for (name, f) in table {
-        engine.add_global(name, Value::object(FunctionObject { name, f: Arc::new(f), raw: name == "dict" || name == "namespace" }));
+        engine.add_global(
+            name,
+            Value::object(FunctionObject {
+                name,
+                f: Arc::new(f),
+                raw: name == "dict" || name == "namespace",
+            }),
+        );
     }
     engine.add_global("omit", Value::omit());
     engine.add_global("True", Value::Bool(true));
@@ -68,7 +75,10 @@ impl Object for Range {
         Some(self.len)
     }
     fn item(&self, key: &Value) -> Result<Option<Value>, Error> {
-        Ok(key.as_int().and_then(|i| crate::eval::index(i, self.len)).map(|i| Value::Int(self.start + self.step * i as i64)))
+        Ok(key
+            .as_int()
+            .and_then(|i| crate::eval::index(i, self.len))
+            .map(|i| Value::Int(self.start + self.step * i as i64)))
     }
     fn iter(&self) -> Option<Result<ValueIter, Error>> {
         let (start, step, n) = (self.start, self.step, self.len as i64);
@@ -98,7 +108,9 @@ fn range(_: &State<'_>, args: Args) -> Result<Value, Error> {
         [stop] => (0, *stop, 1),
         [start, stop] => (*start, *stop, 1),
         [start, stop, step] => (*start, *stop, *step),
-        other => return Err(Error::type_error(format!("range expected at least 1 argument, got {}", other.len()))),
+        other => {
+            return Err(Error::type_error(format!("range expected at least 1 argument, got {}", other.len())));
+        }
     };
     if step == 0 {
         return Err(Error::value_error("range() arg 3 must not be zero"));
@@ -173,7 +185,11 @@ fn joiner(_: &State<'_>, args: Args) -> Result<Value, Error> {
 fn undef(_: &State<'_>, args: Args) -> Result<Value, Error> {
     let b = args.bind("undef", &["hint"], 0)?;
     let hint = if b.get(0).is_none() { String::new() } else { b.text(0, "")? };
-    Ok(Value::undefined_hint(if hint.is_empty() { "Mandatory variable has not been overridden" } else { &hint }))
+    Ok(Value::undefined_hint(if hint.is_empty() {
+        "Mandatory variable has not been overridden"
+    } else {
+        &hint
+    }))
 }
 
 /// ansible-core's `now(utc=False, fmt=None)`.
@@ -183,6 +199,8 @@ fn now(_: &State<'_>, args: Args) -> Result<Value, Error> {
     let zoned = jiff::Timestamp::now().to_zoned_datetime(zone);
     match b.opt(1) {
         None | Some(Value::None) => Ok(crate::filters::date(zoned.datetime())),
-        Some(f) => jiff::fmt::strtime::format(f.to_text()?, &zoned).map(Value::str).map_err(|e| Error::value_error(e.to_string())),
+        Some(f) => jiff::fmt::strtime::format(f.to_text()?, &zoned)
+            .map(Value::str)
+            .map_err(|e| Error::value_error(e.to_string())),
     }
 }

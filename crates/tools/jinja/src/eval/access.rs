@@ -85,7 +85,8 @@ impl State<'_> {
             }
         }
         if unsafe_name && methods::is_dunder(v, name) {
-            let m = format!("access to attribute {} of '{}' object is unsafe.", repr_str(name), v.type_name());
+            let m =
+                format!("access to attribute {} of '{}' object is unsafe.", repr_str(name), v.type_name());
             return Ok(Value::undefined_hint(m));
         }
         Ok(self.missing(v, &repr_str(name)))
@@ -109,7 +110,9 @@ impl State<'_> {
             },
             (Value::Object(o), key) => o.item(key)?,
             (Value::List(l), key) => key.as_int().and_then(|i| index(i, l.len())).and_then(|i| l.get(i)),
-            (Value::Tuple(t), key) => key.as_int().and_then(|i| index(i, t.len())).and_then(|i| t.get(i).cloned()),
+            (Value::Tuple(t), key) => {
+                key.as_int().and_then(|i| index(i, t.len())).and_then(|i| t.get(i).cloned())
+            }
             (Value::Str(s), key) => key.as_int().and_then(|i| {
                 let i = index(i, s.chars_len())?;
                 if s.is_ascii() {

@@ -66,7 +66,9 @@ impl State<'_> {
 
     pub(crate) fn apply_filter(&self, entry: &Entry<Filter>, mut args: Args) -> Result<Value, Error> {
         self.tick()?;
-        if !entry.undefined && let Some(u) = first_undefined(&args) {
+        if !entry.undefined
+            && let Some(u) = first_undefined(&args)
+        {
             return Ok(u.clone());
         }
         let result = match self.plain_args(&mut args, entry.lazy) {
@@ -79,7 +81,9 @@ impl State<'_> {
     /// A bool, or what is undefined.
     pub(crate) fn apply_test(&self, entry: &Entry<Test>, mut args: Args) -> Result<Value, Error> {
         self.tick()?;
-        if !entry.undefined && let Some(u) = first_undefined(&args) {
+        if !entry.undefined
+            && let Some(u) = first_undefined(&args)
+        {
             return Ok(u.clone());
         }
         let result = match self.plain_args(&mut args, entry.lazy) {
@@ -108,9 +112,7 @@ impl State<'_> {
         if steps > self.engine.limits().steps {
             return Err(Error::limit("the template takes too many steps"));
         }
-        if steps.is_multiple_of(1024)
-            && self.run.deadline.is_some_and(|d| std::time::Instant::now() > d)
-        {
+        if steps.is_multiple_of(1024) && self.run.deadline.is_some_and(|d| std::time::Instant::now() > d) {
             return Err(Error::limit("the template takes too long"));
         }
         Ok(())

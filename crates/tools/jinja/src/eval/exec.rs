@@ -7,7 +7,7 @@ use super::{Context, Frame, Sink};
 use crate::parse::Template;
 use crate::parse::ast::{Block, Expr, For, Node, Stmt, Target};
 use crate::value::repr_str;
-use crate::{Args, Error, State, Value};
+use crate::{Error, State, Value};
 
 /// How statements ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,12 @@ impl<'a> State<'a> {
         }
     }
 
-    fn exec_top(&self, body: &[Node], sink: &mut Sink, parent: &mut Option<Arc<Template>>) -> Result<(), Error> {
+    fn exec_top(
+        &self,
+        body: &[Node],
+        sink: &mut Sink,
+        parent: &mut Option<Arc<Template>>,
+    ) -> Result<(), Error> {
         for node in body {
             if let Stmt::Extends(name) = &node.kind {
                 if parent.is_some() {
@@ -163,7 +168,8 @@ impl<'a> State<'a> {
                 };
                 self.deeper(|| {
                     let root = if *with_context { Frame::child(&self.frame) } else { Frame::root() };
-                    let context = Context::new(found.clone(), root.clone(), !*with_context || self.context.isolated);
+                    let context =
+                        Context::new(found.clone(), root.clone(), !*with_context || self.context.isolated);
                     self.in_context(root, context).run_into(&found, sink)
                 })?;
             }
@@ -223,11 +229,17 @@ impl<'a> State<'a> {
             },
             Target::Tuple(targets) => {
                 if let Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::None = v {
-                    return Err(Error::type_error(format!("cannot unpack non-iterable {} object", v.type_name())));
+                    return Err(Error::type_error(format!(
+                        "cannot unpack non-iterable {} object",
+                        v.type_name()
+                    )));
                 }
                 let items = self.items(&v)?;
                 if items.len() > targets.len() {
-                    return Err(Error::value_error(format!("too many values to unpack (expected {})", targets.len())));
+                    return Err(Error::value_error(format!(
+                        "too many values to unpack (expected {})",
+                        targets.len()
+                    )));
                 }
                 if items.len() < targets.len() {
                     return Err(Error::value_error(format!(
@@ -245,7 +257,13 @@ impl<'a> State<'a> {
     }
 
     /// Runs a loop over `v`.
-    pub(crate) fn run_loop(&self, f: &Arc<For>, v: &Value, depth: usize, sink: &mut Sink) -> Result<(), Error> {
+    pub(crate) fn run_loop(
+        &self,
+        f: &Arc<For>,
+        v: &Value,
+        depth: usize,
+        sink: &mut Sink,
+    ) -> Result<(), Error> {
         let mut any = false;
         if f.uses_loop || f.filter.is_some() {
             let mut items = Vec::new();
@@ -312,7 +330,8 @@ impl<'a> State<'a> {
     ) -> Result<(), Error> {
         self.deeper(|| {
             let inner = self.with_frame(Frame::child(parent));
-            let object = BlockRef { name: block.name.clone(), level: level + 1, context: self.context.clone() };
+            let object =
+                BlockRef { name: block.name.clone(), level: level + 1, context: self.context.clone() };
             inner.frame.set(&"super".into(), Value::object(object));
             inner.frame.set(&"self".into(), Value::object(super::objects::SelfObject(self.context.clone())));
             inner.exec(&block.body, sink)?;
@@ -354,13 +373,5 @@ impl<'a> State<'a> {
             self.run.frames.borrow_mut().push(root.clone());
             Ok(ModuleObject { name: name.to_text()?, frame: root, body })
         })
-    }
-
-    /// Calls the filter or test-like `f` of a registry by name, for `map`, `select` and their like.
-    pub(crate) fn filter_by_name(&self, name: &str, args: Args) -> Result<Value, Error> {
-        match self.engine.filter_entry(name) {
-            Some(entry) => self.apply_filter(&entry, args),
-            None => Err(Error::runtime(format!("No filter named {}.", repr_str(name)))),
-        }
     }
 }

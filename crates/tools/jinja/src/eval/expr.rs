@@ -153,7 +153,8 @@ impl State<'_> {
     }
 
     pub(crate) fn eval_args(&self, first: Option<Value>, args: &CallArgs) -> Result<Args, Error> {
-        let mut out = Args { pos: Vec::with_capacity(args.pos.len() + 1), kw: Vec::with_capacity(args.kw.len()) };
+        let mut out =
+            Args { pos: Vec::with_capacity(args.pos.len() + 1), kw: Vec::with_capacity(args.kw.len()) };
         out.pos.extend(first);
         for e in &args.pos {
             out.pos.push(self.eval(e)?);
@@ -176,7 +177,9 @@ impl State<'_> {
                 let v = self.item(&star, &k)?;
                 match &k {
                     Value::Str(s) if out.named(s).is_some() => {
-                        return Err(Error::type_error(format!("got multiple values for keyword argument '{s}'")));
+                        return Err(Error::type_error(format!(
+                            "got multiple values for keyword argument '{s}'"
+                        )));
                     }
                     Value::Str(s) => out.kw.push((s.as_arc().clone(), v)),
                     _ => return Err(Error::type_error("keywords must be strings")),
@@ -186,13 +189,17 @@ impl State<'_> {
         Ok(out)
     }
 
-    pub(crate) fn eval_filter(&self, v: Value, name: &str, args: &CallArgs, line: u32) -> Result<Value, Error> {
+    pub(crate) fn eval_filter(
+        &self,
+        v: Value,
+        name: &str,
+        args: &CallArgs,
+        line: u32,
+    ) -> Result<Value, Error> {
         let args = self.eval_args(Some(v), args)?;
         match self.engine.filter_entry(name) {
             Some(entry) => Ok(at_line(self.apply_filter(&entry, args)?, line)),
-            None => {
-                Err(Error::runtime(format!("No filter named {} found.", repr_str(name))).at_line(line))
-            }
+            None => Err(Error::runtime(format!("No filter named {} found.", repr_str(name))).at_line(line)),
         }
     }
 

@@ -187,7 +187,9 @@ impl Object for MacroObject {
     fn attr(&self, name: &str) -> Result<Option<Value>, Error> {
         Ok(match name {
             "name" => Some(Value::from(self.node.name.clone())),
-            "arguments" => Some(Value::tuple(self.node.params.iter().map(|p| Value::from(p.clone())).collect())),
+            "arguments" => {
+                Some(Value::tuple(self.node.params.iter().map(|p| Value::from(p.clone())).collect()))
+            }
             "catch_kwargs" => Some(Value::Bool(self.node.uses_kwargs)),
             "catch_varargs" => Some(Value::Bool(self.node.uses_varargs)),
             "caller" => Some(Value::Bool(self.node.uses_caller)),
@@ -258,7 +260,10 @@ impl Object for BlockRef {
     fn call(&self, state: &State<'_>, _: Args) -> Result<Value, Error> {
         let block = self.context.blocks.lock().get(&self.name).and_then(|b| b.get(self.level)).cloned();
         let Some(block) = block else {
-            return Ok(Value::undefined_hint(format!("there is no parent block called {}.", repr_str(&self.name))));
+            return Ok(Value::undefined_hint(format!(
+                "there is no parent block called {}.",
+                repr_str(&self.name)
+            )));
         };
         let mut sink = Sink::default();
         let root = self.context.root.clone();

@@ -26,7 +26,12 @@ pub(crate) enum Mode {
 }
 
 impl Engine {
-    pub(crate) fn parsed(&self, text: &Arc<str>, syntax: &Arc<Syntax>, expr: bool) -> Result<Arc<Template>, Error> {
+    pub(crate) fn parsed(
+        &self,
+        text: &Arc<str>,
+        syntax: &Arc<Syntax>,
+        expr: bool,
+    ) -> Result<Arc<Template>, Error> {
         let mut key = (self.syntax_key(syntax), text.clone());
         if expr {
             key.0 = !key.0;
@@ -38,7 +43,7 @@ impl Engine {
         let parsed = if expr {
             parse::expression(text, syntax, &known)
         } else {
-            parse::template(text, None, syntax, &known)
+            parse::template(text, syntax, &known)
         };
         let parsed = parsed.map(Arc::new);
         let mut cache = self.cache.write();
@@ -104,9 +109,8 @@ impl Engine {
             return Ok(Value::Str(text.clone()));
         }
         if text.starts_with("#jinja2:") {
-            let (body, syntax) = crate::engine::header(text, self.syntax()).map_err(|e| {
-                e.wrap("template").through(text.origin())
-            })?;
+            let (body, syntax) = crate::engine::header(text, self.syntax())
+                .map_err(|e| e.wrap("template").through(text.origin()))?;
             let how = Render { syntax: Arc::new(syntax), preserve_trailing_newlines: true };
             return self.render_body(&Str::new(body).at(text.origin().cloned()), scope, &how);
         }
@@ -152,7 +156,11 @@ impl Engine {
     ) -> Result<Value, Error> {
         let template = self.parsed(text.as_arc(), syntax, true);
         let braces = template.is_err() && crate::value::looks_like_template(text);
-        let what = if braces { "expression. Template delimiters are not supported in expressions" } else { "expression" };
+        let what = if braces {
+            "expression. Template delimiters are not supported in expressions"
+        } else {
+            "expression"
+        };
         not_omitted(self.render_parsed(text, template, scope, render_constants, what)?)
     }
 
@@ -228,7 +236,9 @@ impl Engine {
     pub fn resolve(&self, value: &Value, scope: &dyn Scope) -> Result<Value, Error> {
         match value {
             Value::Str(s) if s.is_template() => self.render_or_omit(s, scope),
-            Value::Str(_) | Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(value.clone()),
+            Value::Str(_) | Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+                Ok(value.clone())
+            }
             other => {
                 let run = Run::new(self, false);
                 let template = self.parsed(&self.nothing, self.syntax(), false)?;
@@ -446,9 +456,9 @@ fn needs(v: &Value, mode: Mode, depth: u32) -> bool {
         Value::Str(s) => s.is_template() || mode == Mode::Result && s.is_constant_template(),
         Value::List(l) => l.read().iter().any(|v| needs(v, mode, depth + 1)),
         Value::Tuple(t) => mode != Mode::Plain || t.iter().any(|v| needs(v, mode, depth + 1)),
-        Value::Dict(d) => {
-            d.read().iter().any(|(k, v)| needs(v, mode, depth + 1) || !matches!(k, Value::Str(_)) && needs(k, mode, depth + 1))
-        }
+        Value::Dict(d) => d.read().iter().any(|(k, v)| {
+            needs(v, mode, depth + 1) || !matches!(k, Value::Str(_)) && needs(k, mode, depth + 1)
+        }),
         Value::Object(o) => mode != Mode::Plain || o.resolve().is_some(),
         _ => false,
     }

@@ -17,11 +17,13 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
 
 fn from_json(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let Value::Str(s) = a.first() else {
-        return Err(Error::type_error(format!("the JSON object must be str, bytes or bytearray, not {}", a.first().type_name())));
+        return Err(Error::type_error(format!(
+            "the JSON object must be str, bytes or bytearray, not {}",
+            a.first().type_name()
+        )));
     };
-    let json: serde_json::Value = serde_json::from_str(&s).map_err(|e| {
-        Error::value_error(format!("{} (line {} column {})", e, e.line(), e.column()))
-    })?;
+    let json: serde_json::Value = serde_json::from_str(&s)
+        .map_err(|e| Error::value_error(format!("{} (line {} column {})", e, e.line(), e.column())))?;
     Ok(Value::from(json))
 }
 
@@ -42,7 +44,9 @@ fn untrusted(v: Value) -> Value {
     match v {
         Value::Str(s) => Value::Str(s.untrust().at(None)),
         Value::List(l) => Value::list(l.items().into_iter().map(untrusted).collect()),
-        Value::Dict(d) => Value::Dict(d.items().into_iter().map(|(k, v)| (untrusted(k), untrusted(v))).collect()),
+        Value::Dict(d) => {
+            Value::Dict(d.items().into_iter().map(|(k, v)| (untrusted(k), untrusted(v))).collect())
+        }
         v => v,
     }
 }
@@ -94,11 +98,15 @@ impl Style {
                 style.key = key.to_text()?;
             }
         }
-        for name in ["vault_to_text", "preprocess_unsafe", "allow_nan", "skipkeys", "check_circular", "profile"] {
+        for name in
+            ["vault_to_text", "preprocess_unsafe", "allow_nan", "skipkeys", "check_circular", "profile"]
+        {
             a.take_named(name);
         }
         match a.kw.first() {
-            Some((k, _)) => Err(Error::type_error(format!("JSONEncoder.__init__() got an unexpected keyword argument '{k}'"))),
+            Some((k, _)) => Err(Error::type_error(format!(
+                "JSONEncoder.__init__() got an unexpected keyword argument '{k}'"
+            ))),
             None => Ok(style),
         }
     }
@@ -211,12 +219,15 @@ fn tojson(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
     let style = Style::from(&mut a, None, true)?;
     let mut out = String::new();
     write(state, &a.first(), &style, 0, &mut out)?;
-    Ok(Value::str(out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027")))
+    Ok(Value::str(
+        out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027"),
+    ))
 }
 
 fn dumped(state: &State<'_>, mut a: Args, mut style: yaml::Style) -> Result<Value, Error> {
     if let Some(v) = a.take_named("indent").filter(|v| !v.is_none()) {
-        style.indent = v.as_int().and_then(|n| usize::try_from(n).ok()).filter(|n| (2..10).contains(n)).unwrap_or(2);
+        style.indent =
+            v.as_int().and_then(|n| usize::try_from(n).ok()).filter(|n| (2..10).contains(n)).unwrap_or(2);
     }
     if let Some(v) = a.take_named("width").filter(|v| !v.is_none()) {
         let n = match &v {
@@ -240,13 +251,24 @@ fn dumped(state: &State<'_>, mut a: Args, mut style: yaml::Style) -> Result<Valu
     if let Some(v) = a.take_named("default_style").filter(|v| !v.is_none()) {
         style.quote = v.to_text()?.chars().next();
     }
-    for name in ["allow_unicode", "vault_behavior", "dump_vault_tags", "line_break", "encoding", "version", "tags", "canonical"] {
+    for name in [
+        "allow_unicode",
+        "vault_behavior",
+        "dump_vault_tags",
+        "line_break",
+        "encoding",
+        "version",
+        "tags",
+        "canonical",
+    ] {
         a.take_named(name);
     }
     if let Some((k, _)) = a.kw.first() {
         return Err(Error::type_error(format!("got an unexpected keyword argument {}", repr_str(k))));
     }
-    let v = state.plain(a.first()).map_err(|e| if e.is_undefined() { e } else { Error::new(ErrorKind::Plugin, e.to_string()) })?;
+    let v = state
+        .plain(a.first())
+        .map_err(|e| if e.is_undefined() { e } else { Error::new(ErrorKind::Plugin, e.to_string()) })?;
     Ok(Value::str(yaml::dump(&v, &style)?))
 }
 

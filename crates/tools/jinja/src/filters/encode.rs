@@ -87,7 +87,10 @@ fn to_uuid(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let digits: String = namespace.chars().filter(|c| *c != '-').collect();
     let parsed = (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
     let Some(ns) = parsed else {
-        return Err(Error::new(ErrorKind::Plugin, format!("Invalid value '{namespace}' for 'namespace': badly formed hexadecimal UUID string")));
+        return Err(Error::new(
+            ErrorKind::Plugin,
+            format!("Invalid value '{namespace}' for 'namespace': badly formed hexadecimal UUID string"),
+        ));
     };
     let mut sha = Sha1::new();
     sha.update(ns.to_be_bytes());

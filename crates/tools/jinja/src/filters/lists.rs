@@ -37,13 +37,23 @@ fn first(state: &State<'_>, a: Args) -> Result<Value, Error> {
 
 fn last(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let items = a.first().to_vec()?;
-    Ok(items.into_iter().last().map_or_else(|| Value::undefined_hint("No last item, sequence was empty."), |v| state.read(v)))
+    Ok(items
+        .into_iter()
+        .last()
+        .map_or_else(|| Value::undefined_hint("No last item, sequence was empty."), |v| state.read(v)))
 }
 
 fn reverse(state: &State<'_>, a: Args) -> Result<Value, Error> {
     Ok(match a.first() {
         Value::Str(s) => Value::str(s.chars().rev().collect::<String>()),
-        v => Value::list(state.items(&v).map_err(|_| Error::runtime("argument must be iterable"))?.into_iter().rev().collect()),
+        v => Value::list(
+            state
+                .items(&v)
+                .map_err(|_| Error::runtime("argument must be iterable"))?
+                .into_iter()
+                .rev()
+                .collect(),
+        ),
     })
 }
 
@@ -106,7 +116,14 @@ fn flatten(state: &State<'_>, a: Args) -> Result<Value, Error> {
         Some(_) => Some(b.int(1, 0)?),
     };
     let skip = b.truth(2, true)?;
-    fn go(state: &State<'_>, items: Vec<Value>, levels: Option<i64>, skip: bool, depth: u32, out: &mut Vec<Value>) -> Result<(), Error> {
+    fn go(
+        state: &State<'_>,
+        items: Vec<Value>,
+        levels: Option<i64>,
+        skip: bool,
+        depth: u32,
+        out: &mut Vec<Value>,
+    ) -> Result<(), Error> {
         if depth > 200 {
             return Err(Error::runtime("maximum recursion depth exceeded"));
         }
@@ -134,7 +151,11 @@ fn zip(state: &State<'_>, mut a: Args, longest: bool) -> Result<Value, Error> {
     let lists = lists?;
     let sizes = lists.iter().map(Vec::len);
     let n = if longest { sizes.max() } else { sizes.min() }.unwrap_or(0);
-    Ok(Value::list((0..n).map(|i| Value::tuple(lists.iter().map(|l| l.get(i).unwrap_or(&fill).clone()).collect())).collect()))
+    Ok(Value::list(
+        (0..n)
+            .map(|i| Value::tuple(lists.iter().map(|l| l.get(i).unwrap_or(&fill).clone()).collect()))
+            .collect(),
+    ))
 }
 
 const MOST: usize = 1_000_000;
@@ -147,13 +168,17 @@ fn checked(n: Option<usize>) -> Result<(), Error> {
 }
 
 fn product(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
-    let repeat = a.take_named("repeat").and_then(|v| v.as_int()).and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+    let repeat =
+        a.take_named("repeat").and_then(|v| v.as_int()).and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
     let lists: Result<Vec<Vec<Value>>, Error> = a.pos.iter().map(|v| state.items(v)).collect();
     let lists = lists?;
     let mut out: Vec<Vec<Value>> = vec![Vec::new()];
     for list in (0..repeat).flat_map(|_| lists.iter()) {
         checked(out.len().checked_mul(list.len()))?;
-        out = out.iter().flat_map(|head| list.iter().map(move |v| [head.as_slice(), std::slice::from_ref(v)].concat())).collect();
+        out = out
+            .iter()
+            .flat_map(|head| list.iter().map(move |v| [head.as_slice(), std::slice::from_ref(v)].concat()))
+            .collect();
     }
     Ok(Value::list(out.into_iter().map(Value::tuple).collect()))
 }
@@ -194,7 +219,9 @@ fn permutations(state: &State<'_>, a: Args) -> Result<Value, Error> {
 fn pick(state: &State<'_>, v: &Value, n: usize, ordered: bool) -> Result<Value, Error> {
     let items = state.items(v)?;
     let all = choices(items.len(), n, ordered)?;
-    Ok(Value::list(all.into_iter().map(|c| Value::tuple(c.into_iter().map(|i| items[i].clone()).collect())).collect()))
+    Ok(Value::list(
+        all.into_iter().map(|c| Value::tuple(c.into_iter().map(|i| items[i].clone()).collect())).collect(),
+    ))
 }
 
 fn extract(state: &State<'_>, a: Args) -> Result<Value, Error> {

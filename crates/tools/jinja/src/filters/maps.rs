@@ -64,7 +64,9 @@ fn dict2items(state: &State<'_>, a: Args) -> Result<Value, Error> {
         return fail(format!("dict2items requires a dictionary, got '{}' instead.", b.get(0).type_name()));
     }
     let (k, v) = (b.text(1, "key")?, b.text(2, "value")?);
-    let out = pairs(state, &b.get(0))?.into_iter().map(|(key, value)| Value::dict([(k.as_str(), key), (v.as_str(), value)]));
+    let out = pairs(state, &b.get(0))?
+        .into_iter()
+        .map(|(key, value)| Value::dict([(k.as_str(), key), (v.as_str(), value)]));
     Ok(Value::list(out.collect()))
 }
 
@@ -83,7 +85,12 @@ fn items2dict(state: &State<'_>, a: Args) -> Result<Value, Error> {
                 key.check_hashable()?;
                 out.insert(key, state.read(value));
             }
-            _ if !item.is_mapping() => return fail(format!("items2dict requires a list of dictionaries, got a list of {} instead.", item.type_name())),
+            _ if !item.is_mapping() => {
+                return fail(format!(
+                    "items2dict requires a list of dictionaries, got a list of {} instead.",
+                    item.type_name()
+                ));
+            }
             _ => {
                 return fail(format!(
                     "items2dict requires each dictionary in the list to contain the keys '{k}' and '{v}', got {} instead.",
@@ -108,16 +115,29 @@ fn join_lists(how: &str, x: &Value, y: &Value) -> Result<Value, Error> {
     }))
 }
 
-fn merge(state: &State<'_>, x: &Value, y: &Value, recursive: bool, lists: &str, depth: u32) -> Result<Value, Error> {
+fn merge(
+    state: &State<'_>,
+    x: &Value,
+    y: &Value,
+    recursive: bool,
+    lists: &str,
+    depth: u32,
+) -> Result<Value, Error> {
     if depth > 200 {
         return Err(Error::runtime("maximum recursion depth exceeded"));
     }
     let out: Dict = pairs(state, x)?.into_iter().collect();
     for (k, v) in pairs(state, y)? {
         let merged = match out.get_value(&k) {
-            Some(old) if recursive && old.is_mapping() && v.is_mapping() => merge(state, &old, &v, true, lists, depth + 1)?,
-            Some(old) if recursive && lists != "replace" && old.is_sequence() && v.is_sequence() => join_lists(lists, &old, &v)?,
-            Some(old) if !recursive && lists != "replace" && old.is_sequence() && v.is_sequence() => join_lists(lists, &old, &v)?,
+            Some(old) if recursive && old.is_mapping() && v.is_mapping() => {
+                merge(state, &old, &v, true, lists, depth + 1)?
+            }
+            Some(old) if recursive && lists != "replace" && old.is_sequence() && v.is_sequence() => {
+                join_lists(lists, &old, &v)?
+            }
+            Some(old) if !recursive && lists != "replace" && old.is_sequence() && v.is_sequence() => {
+                join_lists(lists, &old, &v)?
+            }
             _ => v,
         };
         out.write().insert(k, merged);
@@ -152,7 +172,10 @@ fn combine(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
             return Err(u.to_error());
         }
         if !v.is_mapping() {
-            return fail(format!("failed to combine variables, expected dicts but got a '{}'", v.type_name()));
+            return fail(format!(
+                "failed to combine variables, expected dicts but got a '{}'",
+                v.type_name()
+            ));
         }
         result = Some(match result {
             None => Value::Dict(pairs(state, &v)?.into_iter().collect()),
@@ -166,7 +189,10 @@ fn rekey_on_member(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("rekey_on_member", &["data", "key", "duplicates"], 2)?;
     let duplicates = b.text(2, "error")?;
     if !["error", "overwrite"].contains(&duplicates.as_str()) {
-        return fail(format!("duplicates parameter to rekey_on_member has unknown value: {}", crate::value::repr_str(&duplicates)));
+        return fail(format!(
+            "duplicates parameter to rekey_on_member has unknown value: {}",
+            crate::value::repr_str(&duplicates)
+        ));
     }
     let data = b.get(0);
     let items: Vec<Value> = if data.is_mapping() {
@@ -223,8 +249,19 @@ fn subelements(state: &State<'_>, a: Args) -> Result<Value, Error> {
                     now = Value::list(Vec::new());
                     break;
                 }
-                None if !now.is_mapping() => return fail(format!("the key {part} should point to a dictionary, got '{}'", now.to_text()?)),
-                None => return fail(format!("could not find {} key in iterated item {}", crate::value::repr_str(part), now.repr())),
+                None if !now.is_mapping() => {
+                    return fail(format!(
+                        "the key {part} should point to a dictionary, got '{}'",
+                        now.to_text()?
+                    ));
+                }
+                None => {
+                    return fail(format!(
+                        "could not find {} key in iterated item {}",
+                        crate::value::repr_str(part),
+                        now.repr()
+                    ));
+                }
             }
             if i + 1 == path.len() && !now.is_sequence() {
                 return fail(format!("the key {part} should point to a list, got {}", now.repr()));
@@ -255,12 +292,19 @@ fn xmlattr(state: &State<'_>, a: Args) -> Result<Value, Error> {
         }
         let k = k.to_text()?;
         if k.contains([' ', '/', '>', '=']) {
-            return Err(Error::value_error(format!("Invalid character in attribute name: {}", crate::value::repr_str(&k))));
+            return Err(Error::value_error(format!(
+                "Invalid character in attribute name: {}",
+                crate::value::repr_str(&k)
+            )));
         }
         if !out.is_empty() || b.truth(1, true)? {
             out.push(' ');
         }
-        out.push_str(&format!("{}=\"{}\"", super::text::escape_html(&k), super::text::escape_html(&v.to_text()?)));
+        out.push_str(&format!(
+            "{}=\"{}\"",
+            super::text::escape_html(&k),
+            super::text::escape_html(&v.to_text()?)
+        ));
     }
     Ok(Value::str(out))
 }

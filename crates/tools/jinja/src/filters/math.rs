@@ -18,7 +18,12 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
 ];
 
 fn number(v: &Value, what: &str) -> Result<f64, Error> {
-    v.as_float().ok_or_else(|| Error::type_error(format!("{what}() can only be used on numbers: must be real number, not {}", v.type_name())))
+    v.as_float().ok_or_else(|| {
+        Error::type_error(format!(
+            "{what}() can only be used on numbers: must be real number, not {}",
+            v.type_name()
+        ))
+    })
 }
 
 fn abs(_: &State<'_>, a: Args) -> Result<Value, Error> {
@@ -36,10 +41,12 @@ fn int(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("do_int", &["value", "default", "base"], 1)?;
     let (default, base) = (b.or(1, 0), b.int(2, 10)?);
     Ok(match b.get(0) {
-        Value::Str(s) => parse_int(&s, u32::try_from(base).unwrap_or(10)).or_else(|| {
-            let f: f64 = s.trim().replace('_', "").parse().ok()?;
-            f.is_finite().then(|| truncated(f))
-        }).unwrap_or(default),
+        Value::Str(s) => parse_int(&s, u32::try_from(base).unwrap_or(10))
+            .or_else(|| {
+                let f: f64 = s.trim().replace('_', "").parse().ok()?;
+                f.is_finite().then(|| truncated(f))
+            })
+            .unwrap_or(default),
         v @ (Value::Int(_) | Value::BigInt(_)) => v,
         Value::Bool(b) => Value::Int(i64::from(b)),
         Value::Float(f) if f.is_finite() => truncated(f),
@@ -49,7 +56,11 @@ fn int(_: &State<'_>, a: Args) -> Result<Value, Error> {
 
 fn truncated(f: f64) -> Value {
     let f = f.trunc();
-    if f.abs() < 9.0e18 { Value::Int(f as i64) } else { Value::big(format!("{f:.0}").parse().unwrap_or_default()) }
+    if f.abs() < 9.0e18 {
+        Value::Int(f as i64)
+    } else {
+        Value::big(format!("{f:.0}").parse().unwrap_or_default())
+    }
 }
 
 /// Python's `int(text, base)`.
@@ -67,7 +78,12 @@ pub(crate) fn parse_int(s: &str, base: u32) -> Option<Value> {
         (0, _) => (10, lower.as_str()),
         (b, _) => (b, lower.as_str()),
     };
-    if !(2..=36).contains(&base) || digits.is_empty() || digits.starts_with('_') && base == 10 || digits.ends_with('_') || digits.contains("__") {
+    if !(2..=36).contains(&base)
+        || digits.is_empty()
+        || digits.starts_with('_') && base == 10
+        || digits.ends_with('_')
+        || digits.contains("__")
+    {
         return None;
     }
     let digits = digits.replace('_', "");
@@ -102,7 +118,9 @@ fn round(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let f = number(&v, "round")?;
     let scale = 10f64.powi(i32::try_from(precision).unwrap_or(0));
     Ok(Value::Float(match method.as_str() {
-        "common" if precision >= 0 => format!("{f:.*}", usize::try_from(precision).unwrap_or(0)).parse().unwrap_or(f),
+        "common" if precision >= 0 => {
+            format!("{f:.*}", usize::try_from(precision).unwrap_or(0)).parse().unwrap_or(f)
+        }
         "common" => (f * scale).round_ties_even() / scale,
         "ceil" => (f * scale).ceil() / scale,
         "floor" => (f * scale).floor() / scale,
@@ -162,7 +180,10 @@ const UNITS: [(char, f64); 9] = [
 fn human_readable(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("human_readable", &["size", "isbits", "unit"], 1)?;
     let size = number(&b.get(0), "human_readable").map_err(|_| {
-        Error::new(crate::ErrorKind::Plugin, format!("human_readable() failed on bad input: {}", b.get(0).repr()))
+        Error::new(
+            crate::ErrorKind::Plugin,
+            format!("human_readable() failed on bad input: {}", b.get(0).repr()),
+        )
     })?;
     let base = if b.truth(1, false)? { "bits" } else { "Bytes" };
     let unit = b.opt(2).filter(|v| !v.is_none()).map(Value::to_text).transpose()?.map(|u| u.to_uppercase());
@@ -172,7 +193,11 @@ fn human_readable(_: &State<'_>, a: Args) -> Result<Value, Error> {
             Some(u) => u.starts_with(suffix),
         };
         if here {
-            let name = if limit == 1.0 { base.to_owned() } else { format!("{suffix}{}", if base == "bits" { "b" } else { "B" }) };
+            let name = if limit == 1.0 {
+                base.to_owned()
+            } else {
+                format!("{suffix}{}", if base == "bits" { "b" } else { "B" })
+            };
             return Ok(Value::str(format!("{:.2} {name}", size / limit)));
         }
     }

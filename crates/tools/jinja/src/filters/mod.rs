@@ -7,6 +7,7 @@ mod lists;
 mod maps;
 mod math;
 mod paths;
+mod pyset;
 mod random;
 mod regexes;
 mod select;

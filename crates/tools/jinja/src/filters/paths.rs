@@ -34,7 +34,13 @@ pub(crate) fn normalise(path: &str) -> String {
     if path.is_empty() {
         return ".".into();
     }
-    let root = if path.starts_with("//") && !path.starts_with("///") { "//" } else if path.starts_with('/') { "/" } else { "" };
+    let root = if path.starts_with("//") && !path.starts_with("///") {
+        "//"
+    } else if path.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -61,8 +67,12 @@ fn absolute(path: &str) -> String {
 fn path_join(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let parts = match a.first() {
         Value::Str(s) => vec![Value::Str(s)],
-        v => super::sequence(&v)
-            .ok_or_else(|| Error::new(ErrorKind::Plugin, format!("|path_join expects string or sequence, got {} instead.", v.type_name())))?,
+        v => super::sequence(&v).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Plugin,
+                format!("|path_join expects string or sequence, got {} instead.", v.type_name()),
+            )
+        })?,
     };
     let mut out = String::new();
     for part in parts {
@@ -167,15 +177,21 @@ fn splitext(_: &State<'_>, a: Args) -> Result<Value, Error> {
 
 fn commonpath(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let Some(paths) = super::sequence(&a.first()) else {
-        return Err(Error::new(ErrorKind::Plugin, "|commonpath expects sequence, got something else instead."));
+        return Err(Error::new(
+            ErrorKind::Plugin,
+            "|commonpath expects sequence, got something else instead.",
+        ));
     };
     let paths: Result<Vec<String>, Error> = paths.iter().map(Value::to_text).collect();
     let paths = paths?;
-    let Some(first) = paths.first() else { return Err(Error::value_error("commonpath() arg is an empty sequence")) };
+    let Some(first) = paths.first() else {
+        return Err(Error::value_error("commonpath() arg is an empty sequence"));
+    };
     if paths.iter().any(|p| p.starts_with('/') != first.starts_with('/')) {
         return Err(Error::value_error("Can't mix absolute and relative paths"));
     }
-    let parts = |s: &str| s.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect::<Vec<_>>();
+    let parts =
+        |s: &str| s.split('/').filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect::<Vec<_>>();
     let mut same = parts(first);
     for p in &paths[1..] {
         let other = parts(p);
@@ -209,7 +225,10 @@ fn urlsplit(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let (rest, fragment) = url.split_once('#').unwrap_or((&url, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (scheme, rest) = match rest.split_once(':') {
-        Some((s, r)) if s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
+        Some((s, r))
+            if s.starts_with(|c: char| c.is_ascii_alphabetic())
+                && s.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) =>
+        {
             (s.to_lowercase(), r)
         }
         _ => (String::new(), rest),
@@ -220,7 +239,9 @@ fn urlsplit(_: &State<'_>, a: Args) -> Result<Value, Error> {
     };
     let (user, host) = netloc.rsplit_once('@').map_or((None, netloc), |(u, h)| (Some(u), h));
     let (name, password) = match user {
-        Some(u) => u.split_once(':').map_or((Value::str(u), Value::None), |(n, p)| (Value::str(n), Value::str(p))),
+        Some(u) => {
+            u.split_once(':').map_or((Value::str(u), Value::None), |(n, p)| (Value::str(n), Value::str(p)))
+        }
         None => (Value::None, Value::None),
     };
     let (hostname, port) = match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
@@ -230,7 +251,10 @@ fn urlsplit(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let port = match port {
         "" => Value::None,
         p => Value::Int(p.parse::<u16>().map(i64::from).map_err(|_| {
-            Error::value_error(format!("Port could not be cast to integer value as {}", crate::value::repr_str(p)))
+            Error::value_error(format!(
+                "Port could not be cast to integer value as {}",
+                crate::value::repr_str(p)
+            ))
         })?),
     };
     let all = Value::dict([
@@ -246,6 +270,11 @@ fn urlsplit(_: &State<'_>, a: Args) -> Result<Value, Error> {
     ]);
     match b.text(1, "")?.as_str() {
         "" => Ok(all),
-        part => all.get(part).ok_or_else(|| Error::new(ErrorKind::Plugin, format!("{}: unknown URL component: {part}", b.text(2, "urlsplit").unwrap_or_default()))),
+        part => all.get(part).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Plugin,
+                format!("{}: unknown URL component: {part}", b.text(2, "urlsplit").unwrap_or_default()),
+            )
+        }),
     }
 }

@@ -20,7 +20,8 @@ impl Twister {
         let mut state = [0u32; N];
         state[0] = seed;
         for i in 1..N {
-            state[i] = 1_812_433_253u32.wrapping_mul(state[i - 1] ^ (state[i - 1] >> 30)).wrapping_add(i as u32);
+            state[i] =
+                1_812_433_253u32.wrapping_mul(state[i - 1] ^ (state[i - 1] >> 30)).wrapping_add(i as u32);
         }
         Self { state, index: N }
     }
@@ -86,7 +87,8 @@ impl Twister {
         if self.index >= N {
             for i in 0..N {
                 let y = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % N] & 0x7fff_ffff);
-                self.state[i] = self.state[(i + 397) % N] ^ (y >> 1) ^ if y & 1 == 1 { 0x9908_b0df } else { 0 };
+                self.state[i] =
+                    self.state[(i + 397) % N] ^ (y >> 1) ^ if y & 1 == 1 { 0x9908_b0df } else { 0 };
             }
             self.index = 0;
         }
@@ -136,14 +138,19 @@ fn random(state: &State<'_>, a: Args) -> Result<Value, Error> {
         let width = end - start;
         let n = if step > 0 { (width + step - 1) / step } else { (width + step + 1) / step };
         let Some(n) = u64::try_from(n).ok().filter(|n| *n > 0) else {
-            return Err(Error::value_error(format!("empty range in randrange({start}, {end}{})", if step == 1 { String::new() } else { format!(", {step}") })));
+            return Err(Error::value_error(format!(
+                "empty range in randrange({start}, {end}{})",
+                if step == 1 { String::new() } else { format!(", {step}") }
+            )));
         };
         return Ok(Value::Int(start + step * i64::try_from(from.below(n)).unwrap_or(0)));
     }
     if b.opt(1).is_some_and(|v| !v.is_none()) || b.opt(2).is_some_and(|v| !v.is_none()) {
         return Err(Error::new(ErrorKind::Plugin, "start and step can only be used with integer values"));
     }
-    let items = state.items(&end).map_err(|_| Error::new(ErrorKind::Plugin, "random can only be used on sequences and integers"))?;
+    let items = state
+        .items(&end)
+        .map_err(|_| Error::new(ErrorKind::Plugin, "random can only be used on sequences and integers"))?;
     match u64::try_from(items.len()) {
         Ok(n) if n > 0 => Ok(items[usize::try_from(from.below(n)).unwrap_or(0)].clone()),
         _ => Err(Error::new(ErrorKind::Value, "Cannot choose from an empty sequence")),

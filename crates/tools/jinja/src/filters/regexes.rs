@@ -28,7 +28,11 @@ pub(crate) fn translate(pattern: &str, ignorecase: bool, multiline: bool) -> Res
     }
     let mut out = String::new();
     if ignorecase || multiline {
-        out.push_str(&format!("(?{}{})", if ignorecase { "i" } else { "" }, if multiline { "m" } else { "" }));
+        out.push_str(&format!(
+            "(?{}{})",
+            if ignorecase { "i" } else { "" },
+            if multiline { "m" } else { "" }
+        ));
     }
     let mut chars = pattern.chars().peekable();
     let mut class = false;
@@ -63,7 +67,12 @@ pub(crate) fn translate(pattern: &str, ignorecase: bool, multiline: bool) -> Res
             c => out.push(c),
         }
     }
-    let regex = Regex::new(&out).map_err(|e| Error::new(ErrorKind::Value, format!("Invalid regular expression {}: {e}", crate::value::repr_str(pattern))))?;
+    let regex = Regex::new(&out).map_err(|e| {
+        Error::new(
+            ErrorKind::Value,
+            format!("Invalid regular expression {}: {e}", crate::value::repr_str(pattern)),
+        )
+    })?;
     let regex = Arc::new(regex);
     if let Ok(mut k) = known.lock() {
         if k.len() > 1000 {
@@ -140,7 +149,10 @@ fn regex_replace(_: &State<'_>, a: Args) -> Result<Value, Error> {
     out.push_str(&text[last..]);
     let wanted = b.int(6, 0)?;
     if wanted > 0 && n != wanted {
-        return Err(Error::new(ErrorKind::Plugin, format!("'{}' should match {wanted} times, but matches {n} times in '{text}'", b.text(1, "")?)));
+        return Err(Error::new(
+            ErrorKind::Plugin,
+            format!("'{}' should match {wanted} times, but matches {n} times in '{text}'", b.text(1, "")?),
+        ));
     }
     Ok(Value::str(out))
 }
@@ -154,12 +166,20 @@ fn regex_search(_: &State<'_>, mut a: Args) -> Result<Value, Error> {
     let multiline = a.take_named("multiline").map_or(Ok(false), |v| v.truth())?;
     let mut pos = a.pos.into_iter();
     let text = pos.next().unwrap_or_default().to_text()?;
-    let pattern = pos.next().or_else(|| a.kw.iter().find(|(k, _)| &**k == "regex").map(|(_, v)| v.clone())).unwrap_or_default().to_text()?;
+    let pattern = pos
+        .next()
+        .or_else(|| a.kw.iter().find(|(k, _)| &**k == "regex").map(|(_, v)| v.clone()))
+        .unwrap_or_default()
+        .to_text()?;
     let regex = translate(&pattern, ignorecase, multiline)?;
     let mut groups = Vec::new();
     for g in pos {
         let g = g.to_text()?;
-        let name = g.strip_prefix("\\g<").map(|g| g.trim_end_matches('>')).or_else(|| g.strip_prefix('\\')).unwrap_or("");
+        let name = g
+            .strip_prefix("\\g<")
+            .map(|g| g.trim_end_matches('>'))
+            .or_else(|| g.strip_prefix('\\'))
+            .unwrap_or("");
         if name.is_empty() || (!g.starts_with("\\g<") && name.parse::<usize>().is_err()) {
             return Err(Error::new(ErrorKind::Plugin, "Unknown argument"));
         }
@@ -171,7 +191,12 @@ fn regex_search(_: &State<'_>, mut a: Args) -> Result<Value, Error> {
     if groups.is_empty() {
         return Ok(group(c.get(0)));
     }
-    Ok(Value::list(groups.iter().map(|g| g.parse().map_or_else(|_| group(c.name(g)), |n: usize| group(c.get(n)))).collect()))
+    Ok(Value::list(
+        groups
+            .iter()
+            .map(|g| g.parse().map_or_else(|_| group(c.name(g)), |n: usize| group(c.get(n))))
+            .collect(),
+    ))
 }
 
 fn regex_findall(_: &State<'_>, a: Args) -> Result<Value, Error> {
@@ -196,7 +221,9 @@ fn regex_escape(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let special = match b.text(1, "python")?.as_str() {
         "python" => "()[]{}?*+-|^$\\.&~# \t\n\r\u{b}\u{c}",
         "posix_basic" => "[].^$*\\",
-        "posix_extended" => return Err(Error::new(ErrorKind::Plugin, "Regex type (posix_extended) not yet implemented")),
+        "posix_extended" => {
+            return Err(Error::new(ErrorKind::Plugin, "Regex type (posix_extended) not yet implemented"));
+        }
         other => return Err(Error::new(ErrorKind::Plugin, format!("Invalid regex type ({other})"))),
     };
     let mut out = String::new();

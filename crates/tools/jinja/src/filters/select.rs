@@ -21,15 +21,16 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
 ];
 
 /// Those that take undefined values.
-pub(super) const RAW: &[(&str, Plain)] = &[
-    ("default", default),
-    ("d", default),
-    ("mandatory", mandatory),
-    ("undef", undef),
-];
+pub(super) const RAW: &[(&str, Plain)] =
+    &[("default", default), ("d", default), ("mandatory", mandatory), ("undef", undef)];
 
 /// Jinja's `make_attrgetter`: a dotted name, numbers are indices.
-pub(super) fn attribute(state: &State<'_>, v: &Value, by: &Value, default: Option<&Value>) -> Result<Value, Error> {
+pub(super) fn attribute(
+    state: &State<'_>,
+    v: &Value,
+    by: &Value,
+    default: Option<&Value>,
+) -> Result<Value, Error> {
     let out = match by {
         Value::Str(path) => {
             let mut now = v.clone();
@@ -65,7 +66,13 @@ fn fold_case(v: Value, case_sensitive: bool) -> Value {
 }
 
 /// The sort key of `v`: itself, an attribute, or several joined by commas.
-fn key(state: &State<'_>, v: &Value, by: Option<&Value>, case_sensitive: bool, default: Option<&Value>) -> Result<Value, Error> {
+fn key(
+    state: &State<'_>,
+    v: &Value,
+    by: Option<&Value>,
+    case_sensitive: bool,
+    default: Option<&Value>,
+) -> Result<Value, Error> {
     Ok(match by {
         None | Some(Value::None) => fold_case(v.clone(), case_sensitive),
         Some(Value::Str(s)) if s.contains(',') => {
@@ -79,7 +86,13 @@ fn key(state: &State<'_>, v: &Value, by: Option<&Value>, case_sensitive: bool, d
     })
 }
 
-fn keyed(state: &State<'_>, v: &Value, by: Option<&Value>, case: bool, default: Option<&Value>) -> Result<Vec<(Value, Value)>, Error> {
+fn keyed(
+    state: &State<'_>,
+    v: &Value,
+    by: Option<&Value>,
+    case: bool,
+    default: Option<&Value>,
+) -> Result<Vec<(Value, Value)>, Error> {
     state.items(v)?.into_iter().map(|v| Ok((key(state, &v, by, case, default)?, v))).collect()
 }
 
@@ -141,7 +154,9 @@ fn groupby(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let mut out: Vec<(Value, Vec<Value>)> = Vec::new();
     for (k, v) in items {
         match out.last_mut() {
-            Some((last, group)) if fold_case(last.clone(), case) == fold_case(k.clone(), case) => group.push(v),
+            Some((last, group)) if fold_case(last.clone(), case) == fold_case(k.clone(), case) => {
+                group.push(v)
+            }
             _ => out.push((k, vec![v])),
         }
     }
@@ -161,7 +176,8 @@ fn map(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
         if let Some((k, _)) = a.kw.first() {
             return Err(Error::runtime(format!("Unexpected keyword argument '{k}'")));
         }
-        let out: Result<Vec<Value>, Error> = items.iter().map(|v| attribute(state, v, &by, default.as_ref())).collect();
+        let out: Result<Vec<Value>, Error> =
+            items.iter().map(|v| attribute(state, v, &by, default.as_ref())).collect();
         return Ok(Value::list(out?));
     }
     if a.pos.is_empty() {
@@ -192,7 +208,8 @@ fn choose(state: &State<'_>, mut a: Args, by_attribute: bool, keep: bool) -> Res
     } else {
         None
     };
-    let test: Option<Arc<str>> = if a.pos.is_empty() { None } else { Some(a.pos.remove(0).to_text()?.into()) };
+    let test: Option<Arc<str>> =
+        if a.pos.is_empty() { None } else { Some(a.pos.remove(0).to_text()?.into()) };
     let mut out = Vec::new();
     for v in state.items(&seq)? {
         let tested = match &by {
@@ -217,7 +234,7 @@ fn choose(state: &State<'_>, mut a: Args, by_attribute: bool, keep: bool) -> Res
 fn default(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("do_default", &["value", "default_value", "boolean"], 1)?;
     let v = state.read(b.get(0));
-    if v.is_undefined() || (b.truth(2, false)? && !v.truth()?) {
+    if v.is_absent()? || (b.truth(2, false)? && !v.truth()?) {
         return Ok(state.read(b.or(1, "")));
     }
     Ok(v)

@@ -1,6 +1,8 @@
-//! Set operations on lists, which keep the order of the first.
+//! Set operations on lists. Of whole numbers, in the order of the reference's sets ([`super::pyset`]); of other
+//! things (whose order is random there) in the order of the first.
 
 use super::Plain;
+use super::pyset::IntSet;
 use crate::{Args, Error, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[
@@ -55,23 +57,35 @@ fn distinct(items: impl Iterator<Item = Value>) -> Value {
 
 fn union(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let (a, b) = both(state, a, "union")?;
+    if let (Some(a), Some(b)) = (IntSet::of(&a), IntSet::of(&b)) {
+        return Ok(a.or(&b).to_list());
+    }
     Ok(distinct(a.into_iter().chain(b)))
 }
 
 fn intersect(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let (a, b) = both(state, a, "intersect")?;
+    if let (Some(a), Some(b)) = (IntSet::of(&a), IntSet::of(&b)) {
+        return Ok(a.and(&b).to_list());
+    }
     let b = Members::of(&b);
     Ok(distinct(a.into_iter().filter(|v| b.has(v))))
 }
 
 fn difference(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let (a, b) = both(state, a, "difference")?;
+    if let (Some(a), Some(b)) = (IntSet::of(&a), IntSet::of(&b)) {
+        return Ok(a.minus(&b).to_list());
+    }
     let b = Members::of(&b);
     Ok(distinct(a.into_iter().filter(|v| !b.has(v))))
 }
 
 fn symmetric_difference(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let (a, b) = both(state, a, "symmetric_difference")?;
+    if let (Some(a), Some(b)) = (IntSet::of(&a), IntSet::of(&b)) {
+        return Ok(a.xor(&b).to_list());
+    }
     let (in_a, in_b) = (Members::of(&a), Members::of(&b));
     Ok(distinct(a.into_iter().chain(b).filter(|v| in_a.has(v) != in_b.has(v))))
 }

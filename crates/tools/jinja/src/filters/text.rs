@@ -214,7 +214,8 @@ fn wordcount(_: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn wordwrap(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let b = a.bind("do_wordwrap", &["s", "width", "break_long_words", "wrapstring", "break_on_hyphens"], 1)?;
+    let b =
+        a.bind("do_wordwrap", &["s", "width", "break_long_words", "wrapstring", "break_on_hyphens"], 1)?;
     let s = b.text(0, "")?;
     let width = usize::try_from(b.int(1, 79)?).unwrap_or(1).max(1);
     let long = b.truth(2, true)?;
@@ -301,7 +302,10 @@ fn quote(_: &State<'_>, a: Args) -> Result<Value, Error> {
 fn split(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("split", &["string", "sep", "maxsplit"], 1)?;
     let Value::Str(s) = b.get(0) else {
-        return Err(Error::type_error(format!("descriptor 'split' for 'str' objects doesn't apply to a '{}' object", b.get(0).type_name())));
+        return Err(Error::type_error(format!(
+            "descriptor 'split' for 'str' objects doesn't apply to a '{}' object",
+            b.get(0).type_name()
+        )));
     };
     let max = usize::try_from(b.int(2, -1)?).ok();
     let parts: Vec<Value> = match b.opt(1) {
@@ -353,7 +357,11 @@ fn percent(s: &str, keep: &str) -> String {
 fn urlencode(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let v = a.first();
     let pair = |k: &Value, v: &Value| -> Result<String, Error> {
-        Ok(format!("{}={}", percent(&k.to_text()?, "").replace("%20", "+"), percent(&v.to_text()?, "").replace("%20", "+")))
+        Ok(format!(
+            "{}={}",
+            percent(&k.to_text()?, "").replace("%20", "+"),
+            percent(&v.to_text()?, "").replace("%20", "+")
+        ))
     };
     let parts: Result<Vec<String>, Error> = match &v {
         Value::Dict(d) => d.items().iter().map(|(k, v)| pair(k, &state.read(v.clone()))).collect(),
@@ -362,7 +370,10 @@ fn urlencode(state: &State<'_>, a: Args) -> Result<Value, Error> {
             .iter()
             .map(|p| match p.to_vec()?.as_slice() {
                 [k, v] => pair(k, v),
-                other => Err(Error::value_error(format!("not enough values to unpack (expected 2, got {})", other.len()))),
+                other => Err(Error::value_error(format!(
+                    "not enough values to unpack (expected 2, got {})",
+                    other.len()
+                ))),
             })
             .collect(),
         other => return Ok(Value::str(percent(&other.to_text()?, "/"))),
@@ -384,7 +395,9 @@ fn boolean(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let v = a.first();
     Ok(match &v {
         Value::None | Value::Bool(_) => v,
-        Value::Str(s) => Value::Bool(matches!(s.trim().to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y")),
+        Value::Str(s) => {
+            Value::Bool(matches!(s.trim().to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y"))
+        }
         Value::Int(1) => Value::Bool(true),
         Value::Float(f) if *f == 1.0 => Value::Bool(true),
         _ => Value::Bool(false),
@@ -394,7 +407,16 @@ fn boolean(_: &State<'_>, a: Args) -> Result<Value, Error> {
 /// ansible.builtin.comment.
 fn comment(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let names = [
-        "text", "style", "newline", "prefix", "prefix_count", "decoration", "postfix", "postfix_count", "beginning", "end",
+        "text",
+        "style",
+        "newline",
+        "prefix",
+        "prefix_count",
+        "decoration",
+        "postfix",
+        "postfix_count",
+        "beginning",
+        "end",
     ];
     let b = a.bind("comment", &names, 1)?;
     let style = b.text(1, "plain")?;
@@ -405,7 +427,10 @@ fn comment(_: &State<'_>, a: Args) -> Result<Value, Error> {
         "cblock" => ("/*", " * ", " */"),
         "xml" => ("<!--", " - ", "-->"),
         other => {
-            return Err(Error::new(crate::ErrorKind::Plugin, format!("Invalid style {}", crate::value::repr_str(other))));
+            return Err(Error::new(
+                crate::ErrorKind::Plugin,
+                format!("Invalid style {}", crate::value::repr_str(other)),
+            ));
         }
     };
     let newline = b.text(2, "\n")?;
@@ -425,7 +450,10 @@ fn comment(_: &State<'_>, a: Args) -> Result<Value, Error> {
         out += &repeat(&prefix, b.int(4, 1)?);
     }
     let text = b.text(0, "")?;
-    let body: Vec<String> = text.split(newline.as_str()).map(|l| format!("{decoration}{l}").trim_end_matches(' ').to_owned()).collect();
+    let body: Vec<String> = text
+        .split(newline.as_str())
+        .map(|l| format!("{decoration}{l}").trim_end_matches(' ').to_owned())
+        .collect();
     out += &body.join(&newline);
     if !postfix.is_empty() {
         let n = usize::try_from(b.int(7, 1)?).unwrap_or(0);

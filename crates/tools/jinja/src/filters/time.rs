@@ -24,6 +24,9 @@ impl Object for Date {
     fn type_name(&self) -> &str {
         "datetime"
     }
+    fn is_storable(&self) -> bool {
+        true
+    }
     fn attr(&self, name: &str) -> Result<Option<Value>, Error> {
         Ok(match name {
             "year" => number(self.0.year()),
@@ -53,7 +56,14 @@ impl Object for Date {
     }
     fn repr(&self) -> String {
         let d = &self.0;
-        let mut out = format!("datetime.datetime({}, {}, {}, {}, {}", d.year(), d.month(), d.day(), d.hour(), d.minute());
+        let mut out = format!(
+            "datetime.datetime({}, {}, {}, {}, {}",
+            d.year(),
+            d.month(),
+            d.day(),
+            d.hour(),
+            d.minute()
+        );
         let micro = d.subsec_nanosecond() / 1000;
         if d.second() != 0 || micro != 0 {
             out.push_str(&format!(", {}", d.second()));
@@ -157,23 +167,37 @@ fn strftime(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let seconds = match b.opt(1) {
         None | Some(Value::None) => None,
         Some(v) => Some(v.as_float().or_else(|| v.as_str()?.trim().parse().ok()).ok_or_else(|| {
-            Error::new(ErrorKind::Plugin, format!("Invalid value for epoch value ({})", v.to_text().unwrap_or_default()))
+            Error::new(
+                ErrorKind::Plugin,
+                format!("Invalid value for epoch value ({})", v.to_text().unwrap_or_default()),
+            )
         })?),
     };
     let stamp = match seconds {
         None => Timestamp::now(),
-        Some(s) => Timestamp::from_microsecond((s * 1e6) as i64).map_err(|e| Error::value_error(e.to_string()))?,
+        Some(s) => {
+            Timestamp::from_microsecond((s * 1e6) as i64).map_err(|e| Error::value_error(e.to_string()))?
+        }
     };
     let zone = if b.truth(2, false)? { TimeZone::UTC } else { TimeZone::system() };
-    let text = jiff::fmt::strtime::format(b.text(0, "")?, &stamp.to_zoned_datetime(zone)).map_err(|e| Error::value_error(e.to_string()))?;
+    let text = jiff::fmt::strtime::format(b.text(0, "")?, &stamp.to_zoned_datetime(zone))
+        .map_err(|e| Error::value_error(e.to_string()))?;
     Ok(Value::str(text))
 }
 
 fn to_datetime(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("to_datetime", &["string", "format"], 1)?;
     let (text, f) = (b.text(0, "")?, b.text(1, "%Y-%m-%d %H:%M:%S")?);
-    let bad = || Error::value_error(format!("time data {} does not match format {}", crate::value::repr_str(&text), crate::value::repr_str(&f)));
+    let bad = || {
+        Error::value_error(format!(
+            "time data {} does not match format {}",
+            crate::value::repr_str(&text),
+            crate::value::repr_str(&f)
+        ))
+    };
     let parsed = jiff::fmt::strtime::parse(&f, &text).map_err(|_| bad())?;
-    let date = parsed.to_datetime().or_else(|_| parsed.to_date().map(|d| d.to_datetime(jiff::civil::Time::midnight())));
+    let date = parsed
+        .to_datetime()
+        .or_else(|_| parsed.to_date().map(|d| d.to_datetime(jiff::civil::Time::midnight())));
     Ok(Value::object(Date(date.map_err(|_| bad())?)))
 }

@@ -69,7 +69,9 @@ fn is_scalar(v: &Value) -> bool {
 
 fn is_block(v: &Value, style: &Style) -> bool {
     let (empty, simple) = match v {
-        Value::Dict(d) => (d.is_empty(), d.items().iter().all(|(k, v)| plain_scalar(k, style) && plain_scalar(v, style))),
+        Value::Dict(d) => {
+            (d.is_empty(), d.items().iter().all(|(k, v)| plain_scalar(k, style) && plain_scalar(v, style)))
+        }
         v => match children(v) {
             Some(items) => (items.is_empty(), items.iter().all(|v| plain_scalar(v, style))),
             None => return false,
@@ -124,11 +126,19 @@ impl Writer<'_> {
                     // PyYAML leaves what has no order as it is
                     pairs = d.items();
                 }
-                if flow { self.flow_map(&pairs, indent, depth) } else { self.block_map(&pairs, indent, depth) }
+                if flow {
+                    self.flow_map(&pairs, indent, depth)
+                } else {
+                    self.block_map(&pairs, indent, depth)
+                }
             }
             v => {
                 let items = children(v).unwrap_or_default();
-                if flow { self.flow_list(&items, indent, depth) } else { self.block_list(&items, indent, depth) }
+                if flow {
+                    self.flow_list(&items, indent, depth)
+                } else {
+                    self.block_list(&items, indent, depth)
+                }
             }
         }
     }
@@ -138,7 +148,8 @@ impl Writer<'_> {
             if i > 0 {
                 self.newline(indent);
             }
-            let simple = is_scalar(k) && !matches!(k, Value::Str(s) if s.contains('\n') || s.chars().count() > 118);
+            let simple =
+                is_scalar(k) && !matches!(k, Value::Str(s) if s.contains('\n') || s.chars().count() > 118);
             if simple {
                 self.node(k, indent, false, true, depth + 1)?;
                 self.put(":");
@@ -354,7 +365,13 @@ impl Writer<'_> {
     }
 
     fn literal(&mut self, s: &str, indent: usize) {
-        let chomp = if !s.ends_with('\n') { "-" } else if s.ends_with("\n\n") || s == "\n" { "+" } else { "" };
+        let chomp = if !s.ends_with('\n') {
+            "-"
+        } else if s.ends_with("\n\n") || s == "\n" {
+            "+"
+        } else {
+            ""
+        };
         let hint = if s.starts_with([' ', '\n']) { self.style.indent.to_string() } else { String::new() };
         self.put(&format!("|{hint}{chomp}"));
         let body = s.strip_suffix('\n').unwrap_or(s);
@@ -387,7 +404,8 @@ enum Kind {
 }
 
 fn printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}') && c != '\u{feff}'
+    matches!(c, '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+        && c != '\u{feff}'
 }
 
 /// What of a text forbids which style (PyYAML's `analyze_scalar`).
@@ -403,15 +421,33 @@ struct Analysis {
 impl Analysis {
     fn of(s: &str) -> Self {
         if s.is_empty() {
-            return Self { empty: true, multiline: false, flow_plain: false, block_plain: true, single: true, block: false };
+            return Self {
+                empty: true,
+                multiline: false,
+                flow_plain: false,
+                block_plain: true,
+                single: true,
+                block: false,
+            };
         }
         let chars: Vec<char> = s.chars().collect();
-        let blank = |c: Option<&char>| c.is_none_or(|c| matches!(c, '\0' | ' ' | '\t' | '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}'));
+        let blank = |c: Option<&char>| {
+            c.is_none_or(|c| {
+                matches!(c, '\0' | ' ' | '\t' | '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
+            })
+        };
         let is_break = |c: char| matches!(c, '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
-        let (mut block_sign, mut flow_sign) = (s.starts_with("---") || s.starts_with("..."), s.starts_with("---") || s.starts_with("..."));
+        let (mut block_sign, mut flow_sign) =
+            (s.starts_with("---") || s.starts_with("..."), s.starts_with("---") || s.starts_with("..."));
         let (mut breaks, mut special) = (false, false);
-        let (mut lead_space, mut lead_break, mut trail_space, mut trail_break, mut break_space, mut space_break) =
-            (false, false, false, false, false, false);
+        let (
+            mut lead_space,
+            mut lead_break,
+            mut trail_space,
+            mut trail_break,
+            mut break_space,
+            mut space_break,
+        ) = (false, false, false, false, false, false);
         let (mut before_blank, mut was_space, mut was_break) = (true, false, false);
         for (i, &c) in chars.iter().enumerate() {
             let after_blank = blank(chars.get(i + 1));
@@ -455,7 +491,14 @@ impl Analysis {
             }
             before_blank = blank(Some(&c));
         }
-        let mut a = Self { empty: false, multiline: breaks, flow_plain: true, block_plain: true, single: true, block: true };
+        let mut a = Self {
+            empty: false,
+            multiline: breaks,
+            flow_plain: true,
+            block_plain: true,
+            single: true,
+            block: true,
+        };
         if lead_space || lead_break || trail_space || trail_break {
             (a.flow_plain, a.block_plain) = (false, false);
         }

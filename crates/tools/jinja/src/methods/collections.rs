@@ -3,10 +3,34 @@
 use crate::value::sort_by_key;
 use crate::{Args, Dict, Error, List, State, Value};
 
-pub(super) const LIST: &[&str] =
-    &["append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort", "__setitem__"];
-pub(super) const DICT: &[&str] =
-    &["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values", "__setitem__"];
+pub(super) const LIST: &[&str] = &[
+    "append",
+    "clear",
+    "copy",
+    "count",
+    "extend",
+    "index",
+    "insert",
+    "pop",
+    "remove",
+    "reverse",
+    "sort",
+    "__setitem__",
+];
+pub(super) const DICT: &[&str] = &[
+    "clear",
+    "copy",
+    "fromkeys",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+    "__setitem__",
+];
 
 fn at(i: i64, n: usize) -> usize {
     let n = i64::try_from(n).unwrap_or(i64::MAX);
@@ -55,7 +79,8 @@ pub(super) fn list(state: &State<'_>, l: &List, name: &str, args: Args) -> Resul
         "reverse" => l.write().reverse(),
         "sort" => {
             let reverse = args.named("reverse").map_or(Ok(false), Value::truth)?;
-            let mut keyed: Vec<(Value, Value)> = state.items(&Value::List(l.clone()))?.into_iter().map(|v| (v.clone(), v)).collect();
+            let mut keyed: Vec<(Value, Value)> =
+                state.items(&Value::List(l.clone()))?.into_iter().map(|v| (v.clone(), v)).collect();
             sort_by_key(&mut keyed, reverse)?;
             *l.write() = keyed.into_iter().map(|(_, v)| v).collect();
         }
@@ -99,7 +124,9 @@ pub(super) fn dict(state: &State<'_>, d: &Dict, name: &str, args: Args) -> Resul
             let b = args.bind("dict.get", &["key", "default"], 1)?;
             d.get_value(&key(b.get(0))?).map_or_else(|| b.get(1), |v| state.read(v))
         }
-        "items" => Value::list(d.items().into_iter().map(|(k, v)| Value::tuple(vec![k, state.read(v)])).collect()),
+        "items" => {
+            Value::list(d.items().into_iter().map(|(k, v)| Value::tuple(vec![k, state.read(v)])).collect())
+        }
         "keys" => Value::list(d.keys()),
         "values" => Value::list(d.values().into_iter().map(|v| state.read(v)).collect()),
         "copy" => Value::Dict(d.copy()),
@@ -188,6 +215,8 @@ pub(super) fn mapping(state: &State<'_>, this: &Value, name: &str, args: Args) -
     Ok(Value::list(match name {
         "keys" => keys,
         "values" => keys.iter().map(item).collect::<Result<_, _>>()?,
-        _ => keys.iter().map(|k| Ok(Value::tuple(vec![k.clone(), item(k)?]))).collect::<Result<_, Error>>()?,
+        _ => {
+            keys.iter().map(|k| Ok(Value::tuple(vec![k.clone(), item(k)?]))).collect::<Result<_, Error>>()?
+        }
     }))
 }

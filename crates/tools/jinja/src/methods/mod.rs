@@ -9,8 +9,20 @@ pub(crate) use collections::pairs;
 use crate::{Args, Error, State, Value};
 
 /// Methods that change a list or dict in place.
-const CHANGING: &[&str] =
-    &["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem", "__setitem__"];
+const CHANGING: &[&str] = &[
+    "append",
+    "extend",
+    "insert",
+    "remove",
+    "pop",
+    "clear",
+    "sort",
+    "reverse",
+    "update",
+    "setdefault",
+    "popitem",
+    "__setitem__",
+];
 
 /// Whether the method `name` may change its list or dict.
 pub(crate) fn changes_in_place(name: &str) -> bool {
@@ -26,7 +38,9 @@ pub(crate) fn exists(v: &Value, name: &str) -> bool {
         Value::Dict(_) => collections::DICT.contains(&name),
         Value::Object(o) if o.is_mapping() => ["get", "items", "keys", "values"].contains(&name),
         Value::Bytes(_) => name == "decode",
-        Value::Int(_) | Value::Bool(_) | Value::BigInt(_) => ["bit_length", "bit_count", "conjugate"].contains(&name),
+        Value::Int(_) | Value::Bool(_) | Value::BigInt(_) => {
+            ["bit_length", "bit_count", "conjugate"].contains(&name)
+        }
         Value::Float(_) => ["is_integer", "hex", "conjugate"].contains(&name),
         _ => false,
     }
@@ -35,7 +49,9 @@ pub(crate) fn exists(v: &Value, name: &str) -> bool {
 /// The attribute `name` of a number.
 pub(crate) fn attribute(v: &Value, name: &str) -> Option<Value> {
     match (v, name) {
-        (Value::Int(_) | Value::BigInt(_), "real" | "numerator") | (Value::Float(_), "real") => Some(v.clone()),
+        (Value::Int(_) | Value::BigInt(_), "real" | "numerator") | (Value::Float(_), "real") => {
+            Some(v.clone())
+        }
         (Value::Bool(b), "real" | "numerator") => Some(Value::Int(i64::from(*b))),
         (Value::Int(_) | Value::BigInt(_) | Value::Bool(_), "imag") => Some(Value::Int(0)),
         (Value::Int(_) | Value::BigInt(_) | Value::Bool(_), "denominator") => Some(Value::Int(1)),
@@ -46,9 +62,24 @@ pub(crate) fn attribute(v: &Value, name: &str) -> Option<Value> {
 
 /// Whether every value of that type has the special attribute `name` (`__class__`, …).
 pub(crate) fn is_dunder(v: &Value, name: &str) -> bool {
-    let everywhere = ["__class__", "__doc__", "__dir__", "__init__", "__reduce__", "__repr__", "__str__", "__hash__", "__eq__", "__module__", "__subclasshook__", "__setattr__", "__getattribute__"];
+    let everywhere = [
+        "__class__",
+        "__doc__",
+        "__dir__",
+        "__init__",
+        "__reduce__",
+        "__repr__",
+        "__str__",
+        "__hash__",
+        "__eq__",
+        "__module__",
+        "__subclasshook__",
+        "__setattr__",
+        "__getattribute__",
+    ];
     everywhere.contains(&name)
-        || matches!(v, Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_)) && ["__len__", "__iter__", "__contains__", "__getitem__", "__add__"].contains(&name)
+        || matches!(v, Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_))
+            && ["__len__", "__iter__", "__contains__", "__getitem__", "__add__"].contains(&name)
 }
 
 /// Calls the method `name` of `this`.
@@ -69,7 +100,9 @@ pub(crate) fn call(state: &State<'_>, this: &Value, name: &str, args: Args) -> R
         Value::Object(_) => collections::mapping(state, this, name, args),
         Value::Bytes(b) if name == "decode" => Ok(Value::str(String::from_utf8_lossy(b).into_owned())),
         Value::Float(f) if name == "is_integer" => Ok(Value::Bool(f.fract() == 0.0 && f.is_finite())),
-        Value::Int(i) if name == "bit_length" => Ok(Value::Int(i64::from(64 - i.unsigned_abs().leading_zeros()))),
+        Value::Int(i) if name == "bit_length" => {
+            Ok(Value::Int(i64::from(64 - i.unsigned_abs().leading_zeros())))
+        }
         Value::Int(i) if name == "bit_count" => Ok(Value::Int(i64::from(i.unsigned_abs().count_ones()))),
         v if name == "conjugate" => Ok(v.clone()),
         v => Err(Error::type_error(format!("'{}' object has no method '{name}'", v.type_name()))),

@@ -4,11 +4,52 @@ use crate::value::modulo;
 use crate::{Args, Error, State, Str, Value};
 
 pub(super) const NAMES: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map",
-    "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
-    "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix",
-    "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines",
-    "startswith", "strip", "swapcase", "title", "translate", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "encode",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "zfill",
 ];
 
 fn n(i: usize) -> Value {
@@ -68,21 +109,34 @@ fn affix(s: &str, args: Args, start: bool) -> Result<Value, Error> {
         Value::Str(p) => vec![Value::Str(p)],
         Value::Tuple(t) => t.to_vec(),
         v => {
-            return Err(Error::type_error(format!("{name} first arg must be str or a tuple of str, not {}", v.type_name())));
+            return Err(Error::type_error(format!(
+                "{name} first arg must be str or a tuple of str, not {}",
+                v.type_name()
+            )));
         }
     };
-    Ok(Value::Bool(any.iter().filter_map(Value::as_str).any(|p| if start { part.starts_with(p) } else { part.ends_with(p) })))
+    Ok(Value::Bool(
+        any.iter()
+            .filter_map(Value::as_str)
+            .any(|p| if start { part.starts_with(p) } else { part.ends_with(p) }),
+    ))
 }
 
 fn find(s: &str, args: Args, name: &str) -> Result<Value, Error> {
     let b = args.bind(name, &["sub", "start", "end"], 1)?;
     let sub = match b.get(0) {
         Value::Str(s) => s,
-        v => return Err(Error::type_error(format!("{name}() argument 1 must be str, not {}", v.type_name()))),
+        v => {
+            return Err(Error::type_error(format!("{name}() argument 1 must be str, not {}", v.type_name())));
+        }
     };
     let (from, part) = window(s, b.int(1, 0)?, b.int(2, i64::MAX)?);
     if name == "count" {
-        return Ok(n(if sub.is_empty() { part.chars().count() + 1 } else { part.matches(sub.as_str()).count() }));
+        return Ok(n(if sub.is_empty() {
+            part.chars().count() + 1
+        } else {
+            part.matches(sub.as_str()).count()
+        }));
     }
     let at = if name.starts_with('r') { part.rfind(sub.as_str()) } else { part.find(sub.as_str()) };
     match at {
@@ -98,13 +152,19 @@ fn split(s: &str, args: Args, right: bool) -> Result<Value, Error> {
     let parts: Vec<String> = match b.opt(0) {
         None | Some(Value::None) if right && max.is_some() => {
             let flipped: String = s.chars().rev().collect();
-            let mut parts: Vec<String> = crate::filters::split_blanks(&flipped, max).iter().map(|p| p.chars().rev().collect()).collect();
+            let mut parts: Vec<String> = crate::filters::split_blanks(&flipped, max)
+                .iter()
+                .map(|p| p.chars().rev().collect())
+                .collect();
             parts.reverse();
             parts
         }
         None | Some(Value::None) => crate::filters::split_blanks(s, max),
         Some(sep) => {
-            let sep = sep.as_str().ok_or_else(|| Error::type_error(format!("must be str or None, not {}", sep.type_name())))?.to_owned();
+            let sep = sep
+                .as_str()
+                .ok_or_else(|| Error::type_error(format!("must be str or None, not {}", sep.type_name())))?
+                .to_owned();
             if sep.is_empty() {
                 return Err(Error::value_error("empty separator"));
             }
@@ -149,13 +209,21 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
             let mut start = true;
             let mut out = String::new();
             for c in text.chars() {
-                if start { out.extend(c.to_uppercase()) } else { out.extend(c.to_lowercase()) }
+                if start {
+                    out.extend(c.to_uppercase())
+                } else {
+                    out.extend(c.to_lowercase())
+                }
                 start = !c.is_alphabetic();
             }
             Value::str(out)
         }
         "swapcase" => Value::str(
-            text.chars().map(|c| if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() }).collect::<String>(),
+            text.chars()
+                .map(|c| {
+                    if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() }
+                })
+                .collect::<String>(),
         ),
         "strip" => Value::str(text.trim_matches(&*strip(args, name)?)),
         "lstrip" => Value::str(text.trim_start_matches(&*strip(args, name)?)),
@@ -164,7 +232,9 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
         "rsplit" => split(text, args, true)?,
         "splitlines" => {
             let keep = args.bind(name, &["keepends"], 0)?.truth(0, false)?;
-            let lines = text.split_inclusive('\n').map(|l| if keep { l } else { l.strip_suffix('\n').map_or(l, |l| l.strip_suffix('\r').unwrap_or(l)) });
+            let lines = text.split_inclusive('\n').map(|l| {
+                if keep { l } else { l.strip_suffix('\n').map_or(l, |l| l.strip_suffix('\r').unwrap_or(l)) }
+            });
             Value::list(lines.map(Value::str).collect())
         }
         "partition" => partition(text, args, false)?,
@@ -189,7 +259,12 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
                 match v {
                     Value::Str(s) => out.push_str(s),
                     Value::Undefined(u) => return Err(u.to_error()),
-                    v => return Err(Error::type_error(format!("sequence item {i}: expected str instance, {} found", v.type_name()))),
+                    v => {
+                        return Err(Error::type_error(format!(
+                            "sequence item {i}: expected str instance, {} found",
+                            v.type_name()
+                        )));
+                    }
                 }
             }
             state.count_bytes(out.len())?;
@@ -216,7 +291,8 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
             Value::str(crate::filters::pad_center(text, text.chars().count() + n, c))
         }
         "zfill" => {
-            let width = usize::try_from(args.bind(name, &["width"], 1)?.int(0, 0)?).unwrap_or(0).min(64 << 20);
+            let width =
+                usize::try_from(args.bind(name, &["width"], 1)?.int(0, 0)?).unwrap_or(0).min(64 << 20);
             let (sign, digits) = match text.strip_prefix(['-', '+']) {
                 Some(rest) => (&text[..1], rest),
                 None => ("", text),
@@ -245,7 +321,11 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
         "format" => format_text(state, text, &args)?,
         "format_map" => {
             let v = args.first();
-            let kw = v.to_vec()?.into_iter().map(|k| Ok((k.to_text()?.into(), state.item(&v, &k)?))).collect::<Result<_, Error>>()?;
+            let kw = v
+                .to_vec()?
+                .into_iter()
+                .map(|k| Ok((k.to_text()?.into(), state.item(&v, &k)?)))
+                .collect::<Result<_, Error>>()?;
             format_text(state, text, &Args { pos: Vec::new(), kw })?
         }
         "encode" => Value::Bytes(text.as_bytes().into()),
@@ -257,7 +337,8 @@ pub(super) fn call(state: &State<'_>, s: &Str, name: &str, args: Args) -> Result
         "isascii" => Value::Bool(text.is_ascii()),
         "isprintable" => Value::Bool(!text.chars().any(char::is_control)),
         "isidentifier" => Value::Bool(
-            text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_'),
+            text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && text.chars().all(|c| c.is_alphanumeric() || c == '_'),
         ),
         "islower" => cased(text, char::is_lowercase, char::is_uppercase),
         "isupper" => cased(text, char::is_uppercase, char::is_lowercase),
@@ -325,18 +406,22 @@ fn one_field(state: &State<'_>, field: &str, args: &Args, auto: &mut usize) -> R
     let (name, conversion) = head.split_once('!').unwrap_or((head, ""));
     let end = name.find(['.', '[']).unwrap_or(name.len());
     let (first, mut rest) = name.split_at(end);
+    let by_index = |i: usize| {
+        args.pos.get(i).cloned().ok_or_else(|| {
+            Error::value_error(format!("Replacement index {i} out of range for positional args tuple"))
+        })
+    };
     let mut v = if first.is_empty() {
         *auto += 1;
-        args.pos.get(*auto - 1).cloned()
+        by_index(*auto - 1)?
     } else if let Ok(i) = first.parse::<usize>() {
-        args.pos.get(i).cloned()
+        by_index(i)?
     } else {
         match args.named(first) {
-            Some(v) => Some(v.clone()),
+            Some(v) => v.clone(),
             None => return Err(Error::value_error(crate::value::repr_str(first))),
         }
-    }
-    .ok_or_else(|| Error::value_error("Replacement index out of range for positional args tuple"))?;
+    };
     while !rest.is_empty() {
         if let Some(r) = rest.strip_prefix('.') {
             let end = r.find(['.', '[']).unwrap_or(r.len());
@@ -394,11 +479,15 @@ fn by_spec(v: &Value, spec: &str) -> Result<String, Error> {
         while let Some(d) = take("0123456789") {
             p.push(d);
         }
-        precision = Some(p.parse::<usize>().map_err(|_| Error::value_error("Format specifier missing precision"))?);
+        precision =
+            Some(p.parse::<usize>().map_err(|_| Error::value_error("Format specifier missing precision"))?);
     }
     let kind = take("bcdeEfFgGnosxX%");
     if !c.is_empty() {
-        return Err(Error::value_error(format!("Invalid format specifier '{spec}' for object of type '{}'", v.type_name())));
+        return Err(Error::value_error(format!(
+            "Invalid format specifier '{spec}' for object of type '{}'",
+            v.type_name()
+        )));
     }
     let width: usize = width.parse().unwrap_or(0);
     if width > 64 << 20 || precision.is_some_and(|p| p > 10_000) {
@@ -410,13 +499,34 @@ fn by_spec(v: &Value, spec: &str) -> Result<String, Error> {
             Some(p) => s.chars().take(p).collect(),
             None => s.to_string(),
         },
-        (_, Some('s')) => return Err(Error::value_error(format!("Unknown format code 's' for object of type '{}'", v.type_name()))),
-        (Value::Str(_), Some(k)) => return Err(Error::value_error(format!("Unknown format code '{k}' for object of type 'str'"))),
+        (_, Some('s')) => {
+            return Err(Error::value_error(format!(
+                "Unknown format code 's' for object of type '{}'",
+                v.type_name()
+            )));
+        }
+        (Value::Str(_), Some(k)) => {
+            return Err(Error::value_error(format!("Unknown format code '{k}' for object of type 'str'")));
+        }
         _ if !numeric => v.to_text()?,
-        (_, Some('c')) => v.as_int().and_then(|i| u32::try_from(i).ok()).and_then(char::from_u32).map(String::from).unwrap_or_default(),
-        (_, Some('%')) => modulo(&Value::str(format!("%.{}f%%", precision.unwrap_or(6))), &Value::Float(v.as_float().unwrap_or(0.0) * 100.0))?.to_text()?,
-        (_, Some('b')) => v.as_int().map(|i| format!("{}{:b}", if i < 0 { "-" } else { "" }, i.unsigned_abs())).unwrap_or_default(),
-        (_, Some('n')) | (Value::Int(_) | Value::Bool(_) | Value::BigInt(_), None) => modulo(&Value::str("%d"), v)?.to_text()?,
+        (_, Some('c')) => v
+            .as_int()
+            .and_then(|i| u32::try_from(i).ok())
+            .and_then(char::from_u32)
+            .map(String::from)
+            .unwrap_or_default(),
+        (_, Some('%')) => modulo(
+            &Value::str(format!("%.{}f%%", precision.unwrap_or(6))),
+            &Value::Float(v.as_float().unwrap_or(0.0) * 100.0),
+        )?
+        .to_text()?,
+        (_, Some('b')) => v
+            .as_int()
+            .map(|i| format!("{}{:b}", if i < 0 { "-" } else { "" }, i.unsigned_abs()))
+            .unwrap_or_default(),
+        (_, Some('n')) | (Value::Int(_) | Value::Bool(_) | Value::BigInt(_), None) => {
+            modulo(&Value::str("%d"), v)?.to_text()?
+        }
         (Value::Float(_), None) if precision.is_none() => v.to_text()?,
         (_, kind) => {
             let alternate = if alternate { "#" } else { "" };

@@ -9,12 +9,8 @@ use crate::{Str, Value};
 #[derive(Debug)]
 pub(crate) struct Template {
     pub body: Vec<Node>,
-    /// The name it was loaded by.
-    pub name: Option<Arc<str>>,
     /// `{% block %}`s by name.
     pub blocks: HashMap<Arc<str>, Arc<Block>>,
-    /// Whether it extends another.
-    pub extends: bool,
     /// The syntax it was parsed with: for what it includes.
     pub syntax: Arc<crate::Syntax>,
     /// Whether it names a method that changes a list or dict in place.
@@ -41,18 +37,50 @@ pub(crate) enum Stmt {
     Text(Str),
     Output(Expr),
     For(Arc<For>),
-    If { branches: Vec<(Expr, Vec<Node>)>, other: Vec<Node> },
-    Set { target: Target, value: Expr },
-    SetBlock { target: Target, filter: Option<Expr>, body: Vec<Node> },
+    If {
+        branches: Vec<(Expr, Vec<Node>)>,
+        other: Vec<Node>,
+    },
+    Set {
+        target: Target,
+        value: Expr,
+    },
+    SetBlock {
+        target: Target,
+        filter: Option<Expr>,
+        body: Vec<Node>,
+    },
     Macro(Arc<Macro>),
-    CallBlock { call: Expr, caller: Arc<Macro> },
-    FilterBlock { filter: Expr, body: Vec<Node> },
-    Include { name: Expr, ignore_missing: bool, with_context: bool },
-    Import { name: Expr, target: Arc<str>, with_context: bool },
-    FromImport { name: Expr, names: Vec<(Arc<str>, Arc<str>)>, with_context: bool },
+    CallBlock {
+        call: Expr,
+        caller: Arc<Macro>,
+    },
+    FilterBlock {
+        filter: Expr,
+        body: Vec<Node>,
+    },
+    Include {
+        name: Expr,
+        ignore_missing: bool,
+        with_context: bool,
+    },
+    Import {
+        name: Expr,
+        target: Arc<str>,
+        with_context: bool,
+    },
+    FromImport {
+        name: Expr,
+        names: Vec<(Arc<str>, Arc<str>)>,
+        with_context: bool,
+    },
     Extends(Expr),
     Block(Arc<Block>),
-    With { targets: Vec<Target>, values: Vec<Expr>, body: Vec<Node> },
+    With {
+        targets: Vec<Target>,
+        values: Vec<Expr>,
+        body: Vec<Node>,
+    },
     /// `{% autoescape %}` and other plain scopes.
     Scope(Vec<Node>),
     Do(Expr),
@@ -88,7 +116,6 @@ pub(crate) struct Macro {
     /// Defaults of the last parameters.
     pub defaults: Vec<Expr>,
     pub body: Vec<Node>,
-    pub line: u32,
     pub uses_caller: bool,
     pub uses_varargs: bool,
     pub uses_kwargs: bool,
@@ -107,8 +134,18 @@ pub(crate) enum Expr {
     Slice(Box<Expr>, Box<[Option<Expr>; 3]>),
     Call(Box<Expr>, Box<CallArgs>),
     /// The value is absent for the filter of a block.
-    Filter { value: Option<Box<Expr>>, name: Arc<str>, args: Box<CallArgs>, line: u32 },
-    Test { value: Box<Expr>, name: Arc<str>, args: Box<CallArgs>, line: u32 },
+    Filter {
+        value: Option<Box<Expr>>,
+        name: Arc<str>,
+        args: Box<CallArgs>,
+        line: u32,
+    },
+    Test {
+        value: Box<Expr>,
+        name: Arc<str>,
+        args: Box<CallArgs>,
+        line: u32,
+    },
     Not(Box<Expr>),
     Neg(Box<Expr>),
     Pos(Box<Expr>),
@@ -117,7 +154,11 @@ pub(crate) enum Expr {
     Binary(Op, Box<Expr>, Box<Expr>),
     Concat(Vec<Expr>),
     Compare(Box<Expr>, Vec<(Cmp, Expr)>),
-    If { test: Box<Expr>, then: Box<Expr>, other: Option<Box<Expr>> },
+    If {
+        test: Box<Expr>,
+        then: Box<Expr>,
+        other: Option<Box<Expr>>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,7 @@ impl Parser<'_> {
         while self.skip_name("if") {
             self.soft += 1;
             let test = self.or()?;
-            let other =
-                if self.skip_name("else") { Some(Box::new(self.expression()?)) } else { None };
+            let other = if self.skip_name("else") { Some(Box::new(self.expression()?)) } else { None };
             self.soft -= 1;
             expr = Expr::If { test: Box::new(test), then: Box::new(expr), other };
         }

@@ -4,8 +4,8 @@ use super::token::{Tok, Token};
 use crate::{Error, Syntax};
 
 const OPERATORS: [&str; 26] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=",
-    ".", ":", "|", ",", ";",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<",
+    "=", ".", ":", "|", ",", ";",
 ];
 
 /// What opens at a place in the text.
@@ -39,16 +39,14 @@ pub(crate) struct Lexer<'a> {
 /// The tokens of `source`.
 pub(crate) fn tokens(source: &str, syntax: &Syntax) -> Result<Vec<Token>, Error> {
     let normal = normalize(source, syntax.keep_trailing_newline);
-    let mut lexer =
-        Lexer { src: &normal, pos: 0, line: 1, syntax, out: Vec::new(), line_starting: true };
+    let mut lexer = Lexer { src: &normal, pos: 0, line: 1, syntax, out: Vec::new(), line_starting: true };
     lexer.run()?;
     Ok(lexer.out)
 }
 
 /// The tokens of an expression without delimiters.
 pub(crate) fn expression_tokens(source: &str, syntax: &Syntax) -> Result<Vec<Token>, Error> {
-    let mut lexer =
-        Lexer { src: source, pos: 0, line: 1, syntax, out: Vec::new(), line_starting: true };
+    let mut lexer = Lexer { src: source, pos: 0, line: 1, syntax, out: Vec::new(), line_starting: true };
     lexer.inside(Inside::Variable, true)?;
     lexer.push(Tok::Eof);
     Ok(lexer.out)
@@ -345,7 +343,10 @@ impl Lexer<'_> {
                     && bare
                 {
                     let close = closing(open);
-                    return Err(Error::syntax(format!("unexpected end of template, expected '{close}'."), line));
+                    return Err(Error::syntax(
+                        format!("unexpected end of template, expected '{close}'."),
+                        line,
+                    ));
                 }
                 if !bare {
                     self.push(Tok::Eof);
@@ -373,7 +374,11 @@ impl Lexer<'_> {
             }
             let Some(op) = OPERATORS.iter().find(|op| self.rest().starts_with(**op)) else {
                 return Err(Error::syntax(
-                    format!("unexpected char {} at {}", crate::value::repr_str(&c.to_string()), self.char_pos()),
+                    format!(
+                        "unexpected char {} at {}",
+                        crate::value::repr_str(&c.to_string()),
+                        self.char_pos()
+                    ),
                     self.line,
                 ));
             };

@@ -20,17 +20,12 @@ use stream::Parser;
 pub(crate) type Known<'a> = &'a dyn Fn(&str, bool) -> bool;
 
 /// Parses the template `source`.
-pub(crate) fn template(
-    source: &str,
-    name: Option<Arc<str>>,
-    syntax: &Arc<Syntax>,
-    known: Known<'_>,
-) -> Result<Template, Error> {
+pub(crate) fn template(source: &str, syntax: &Arc<Syntax>, known: Known<'_>) -> Result<Template, Error> {
     let tokens = lexer::tokens(source, syntax)?;
     let mut p = Parser::new(tokens, syntax, known);
     let body = p.subparse(&[])?;
     p.check_names()?;
-    Ok(Template { body, name, blocks: p.blocks, extends: p.extends, syntax: syntax.clone(), mutates: p.mutates })
+    Ok(Template { body, blocks: p.blocks, syntax: syntax.clone(), mutates: p.mutates })
 }
 
 /// Parses the expression `source`.
@@ -41,5 +36,5 @@ pub(crate) fn expression(source: &str, syntax: &Arc<Syntax>, known: Known<'_>) -
     p.expect_end()?;
     p.check_names()?;
     let body = vec![ast::Node { line: 1, kind: ast::Stmt::Output(expr) }];
-    Ok(Template { body, name: None, blocks: HashMap::new(), extends: false, syntax: syntax.clone(), mutates: p.mutates })
+    Ok(Template { body, blocks: HashMap::new(), syntax: syntax.clone(), mutates: p.mutates })
 }

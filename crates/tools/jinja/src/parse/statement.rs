@@ -120,7 +120,6 @@ impl Parser<'_> {
             "from" => self.from_import()?,
             "extends" => {
                 self.next();
-                self.extends = true;
                 Stmt::Extends(self.expression()?)
             }
             "block" => self.block()?,
@@ -168,7 +167,9 @@ impl Parser<'_> {
         let kind = match e {
             Expr::Name(n) => return Ok(Target::Name(n)),
             Expr::Tuple(items) => {
-                return Ok(Target::Tuple(items.into_iter().map(|e| self.target_of(e)).collect::<Result<_, _>>()?));
+                return Ok(Target::Tuple(
+                    items.into_iter().map(|e| self.target_of(e)).collect::<Result<_, _>>()?,
+                ));
             }
             Expr::List(_) => "list",
             Expr::Dict(_) => "dict",
@@ -266,7 +267,6 @@ impl Parser<'_> {
         (params, defaults): (Vec<Arc<str>>, Vec<Expr>),
         end: &'static str,
     ) -> Result<Arc<Macro>, Error> {
-        let line = self.line();
         let seen = self.seen;
         let body = self.whole_body(end)?;
         let uses = |i: usize| self.seen[i] != seen[i];
@@ -278,7 +278,6 @@ impl Parser<'_> {
             params,
             defaults,
             body,
-            line,
         };
         // what a macro's body names is its own, not the outer macro's
         for i in [CALLER, VARARGS, KWARGS] {

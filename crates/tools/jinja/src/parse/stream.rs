@@ -17,7 +17,6 @@ pub(crate) struct Parser<'a> {
     pub syntax: &'a Syntax,
     known: Known<'a>,
     pub blocks: HashMap<Arc<str>, Arc<Block>>,
-    pub extends: bool,
     /// The tags that are open.
     pub tags: Vec<String>,
     /// What ends each of them.
@@ -40,7 +39,6 @@ impl<'a> Parser<'a> {
             syntax,
             known,
             blocks: HashMap::new(),
-            extends: false,
             tags: Vec::new(),
             ends: Vec::new(),
             seen: [0; 4],
@@ -96,7 +94,10 @@ impl<'a> Parser<'a> {
         if *self.tok() == Tok::Eof {
             return self.fail(format!("unexpected end of template, expected '{expected}'."));
         }
-        self.fail(format!("expected token '{expected}', got {}", crate::value::repr_str(&self.tok().describe())))
+        self.fail(format!(
+            "expected token '{expected}', got {}",
+            crate::value::repr_str(&self.tok().describe())
+        ))
     }
     pub fn expect_op(&mut self, op: &str) -> Result<(), Error> {
         if self.skip_op(op) { Ok(()) } else { Err(self.unexpected(op)) }

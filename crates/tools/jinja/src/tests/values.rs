@@ -6,8 +6,8 @@ use super::Plain;
 use crate::{Args, Error, ErrorKind, State, Value, filters};
 
 pub(super) const RAW: &[(&str, Plain)] = &[
-    ("defined", |s, a| Ok(!s.read(a.first()).is_undefined())),
-    ("undefined", |s, a| Ok(s.read(a.first()).is_undefined())),
+    ("defined", |s, a| Ok(!s.read(a.first()).is_absent()?)),
+    ("undefined", |s, a| s.read(a.first()).is_absent()),
     ("omitted", |s, a| Ok(s.read(a.first()).is_omit())),
 ];
 
@@ -36,15 +36,21 @@ pub(super) const TESTS: &[(&str, Plain)] = &[
     ("number", |_, a| Ok(a.first().as_float().is_some())),
     ("string", |_, a| Ok(matches!(a.first(), Value::Str(_)))),
     ("mapping", |_, a| Ok(a.first().is_mapping())),
-    ("sequence", |_, a| Ok(a.first().is_sequence() || matches!(a.first(), Value::Str(_) | Value::Dict(_) | Value::Bytes(_)))),
+    ("sequence", |_, a| {
+        Ok(a.first().is_sequence() || matches!(a.first(), Value::Str(_) | Value::Dict(_) | Value::Bytes(_)))
+    }),
     ("iterable", |_, a| Ok(a.first().iter().is_ok())),
     ("callable", |_, a| Ok(matches!(a.first(), Value::Object(o) if o.is_callable()))),
     ("escaped", |_, _| Ok(false)),
     ("sameas", sameas),
     ("in", |s, a| within(s, a, "in", true)),
     ("contains", |s, a| within(s, a, "contains", false)),
-    ("lower", |_, a| a.first().to_text().map(|t| t.chars().any(char::is_alphabetic) && t == t.to_lowercase())),
-    ("upper", |_, a| a.first().to_text().map(|t| t.chars().any(char::is_alphabetic) && t == t.to_uppercase())),
+    ("lower", |_, a| {
+        a.first().to_text().map(|t| t.chars().any(char::is_alphabetic) && t == t.to_lowercase())
+    }),
+    ("upper", |_, a| {
+        a.first().to_text().map(|t| t.chars().any(char::is_alphabetic) && t == t.to_uppercase())
+    }),
     ("odd", |_, a| remainder(&a.first(), 2).map(|r| r == 1)),
     ("even", |_, a| remainder(&a.first(), 2).map(|r| r == 0)),
     ("divisibleby", divisible),
@@ -158,7 +164,10 @@ fn pattern(a: Args, how: &str) -> Result<bool, Error> {
         v => {
             return Err(Error::new(
                 ErrorKind::Plugin,
-                format!("The value passed to the '{how}' test must be a string, got '{}' instead.", v.type_name()),
+                format!(
+                    "The value passed to the '{how}' test must be a string, got '{}' instead.",
+                    v.type_name()
+                ),
             ));
         }
     };
@@ -190,6 +199,9 @@ fn uri(a: Args, only: Option<&[&str]>) -> Result<bool, Error> {
     }
     Ok(match only {
         None => !rest.is_empty(),
-        Some(names) => names.contains(&scheme) && (rest.starts_with("//") && rest.len() > 2 || scheme == "file" && rest.starts_with('/')),
+        Some(names) => {
+            names.contains(&scheme)
+                && (rest.starts_with("//") && rest.len() > 2 || scheme == "file" && rest.starts_with('/'))
+        }
     })
 }

@@ -33,14 +33,19 @@ fn version(_: &State<'_>, a: Args) -> Result<bool, Error> {
     let bad = |what: &str| Error::new(ErrorKind::Plugin, format!("Version comparison failed: {what}"));
     let invalid = |s: &str| bad(&format!("invalid version number '{s}'"));
     let order = match kind.as_str() {
-        "loose" => loose(&value).partial_cmp_parts(&loose(&other)).ok_or_else(|| {
-            bad("'<' not supported between instances of 'str' and 'int'")
-        })?,
-        "strict" => compare_strict(&strict_parts(&value).ok_or_else(|| invalid(&value))?, &strict_parts(&other).ok_or_else(|| invalid(&other))?),
-        "semver" | "semantic" => {
-            semver(&value).ok_or_else(|| invalid(&value))?.cmp(&semver(&other).ok_or_else(|| invalid(&other))?)
-        }
-        "pep440" => pep440(&value).ok_or_else(|| bad(&format!("Invalid version: '{value}'")))?.cmp(&pep440(&other).ok_or_else(|| bad(&format!("Invalid version: '{other}'")))?),
+        "loose" => loose(&value)
+            .partial_cmp_parts(&loose(&other))
+            .ok_or_else(|| bad("'<' not supported between instances of 'str' and 'int'"))?,
+        "strict" => compare_strict(
+            &strict_parts(&value).ok_or_else(|| invalid(&value))?,
+            &strict_parts(&other).ok_or_else(|| invalid(&other))?,
+        ),
+        "semver" | "semantic" => semver(&value)
+            .ok_or_else(|| invalid(&value))?
+            .cmp(&semver(&other).ok_or_else(|| invalid(&other))?),
+        "pep440" => pep440(&value)
+            .ok_or_else(|| bad(&format!("Invalid version: '{value}'")))?
+            .cmp(&pep440(&other).ok_or_else(|| bad(&format!("Invalid version: '{other}'")))?),
         other => {
             return fail(format!(
                 "Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'"
@@ -54,7 +59,9 @@ fn version(_: &State<'_>, a: Args) -> Result<bool, Error> {
         ">" | "gt" => Ok(order.is_gt()),
         ">=" | "ge" => Ok(order.is_ge()),
         "!=" | "<>" | "ne" => Ok(order.is_ne()),
-        other => fail(format!("Invalid operator type ({other}). Must be one of '==', '=', 'eq', '<', 'lt', '<=', 'le', '>', 'gt', '>=', 'ge', '!=', '<>', 'ne'")),
+        other => fail(format!(
+            "Invalid operator type ({other}). Must be one of '==', '=', 'eq', '<', 'lt', '<=', 'le', '>', 'gt', '>=', 'ge', '!=', '<>', 'ne'"
+        )),
     }
 }
 
@@ -87,7 +94,17 @@ fn loose(s: &str) -> Loose {
     let mut out = Vec::new();
     let mut now = String::new();
     let mut kind = 0;
-    let of = |c: char| if c.is_ascii_digit() { 1 } else if c.is_ascii_lowercase() { 2 } else if c == '.' { 0 } else { 3 };
+    let of = |c: char| {
+        if c.is_ascii_digit() {
+            1
+        } else if c.is_ascii_lowercase() {
+            2
+        } else if c == '.' {
+            0
+        } else {
+            3
+        }
+    };
     let mut flush = |now: &mut String, kind: i32| {
         if !now.is_empty() {
             let word = std::mem::take(now);
@@ -153,7 +170,8 @@ struct Semver {
 fn semver(s: &str) -> Option<Semver> {
     let s = s.split_once('+').map_or(s, |(s, _)| s);
     let (core, pre) = s.split_once('-').map_or((s, None), |(c, p)| (c, Some(p)));
-    let numbers: Option<Vec<u64>> = core.split('.').map(|p| p.parse().ok().filter(|_| p == "0" || !p.starts_with('0'))).collect();
+    let numbers: Option<Vec<u64>> =
+        core.split('.').map(|p| p.parse().ok().filter(|_| p == "0" || !p.starts_with('0'))).collect();
     let core: [u64; 3] = numbers?.try_into().ok()?;
     let pre: Vec<Id> = match pre {
         None => Vec::new(),
@@ -194,7 +212,9 @@ fn pep440(s: &str) -> Option<Pep440> {
         None
     };
     let mut pre = (3, 0);
-    for (rank, names) in [(0, &["alpha", "a"][..]), (1, &["beta", "b"][..]), (2, &["preview", "pre", "rc", "c"][..])] {
+    for (rank, names) in
+        [(0, &["alpha", "a"][..]), (1, &["beta", "b"][..]), (2, &["preview", "pre", "rc", "c"][..])]
+    {
         if let Some(n) = take(names) {
             pre = (rank, n?);
             break;
@@ -208,7 +228,10 @@ fn pep440(s: &str) -> Option<Pep440> {
     if pre.0 == 3 && post.is_none() && dev.is_some() {
         pre = (-1, 0);
     }
-    let local = local.split(['.', '-', '_']).filter(|p| !p.is_empty()).map(|p| p.parse().map_or_else(|_| Id::Word(p.to_owned()), Id::Number));
+    let local = local
+        .split(['.', '-', '_'])
+        .filter(|p| !p.is_empty())
+        .map(|p| p.parse().map_or_else(|_| Id::Word(p.to_owned()), Id::Number));
     let dev = match dev {
         Some(n) => (false, n?),
         None => (true, 0),

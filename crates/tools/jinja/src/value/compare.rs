@@ -221,10 +221,7 @@ fn sequences(a: &[Value], b: &[Value], op: &str) -> Result<Option<Ordering>, Err
 ///
 /// # Errors
 /// Where two values have no order.
-pub(crate) fn sort_by_key(
-    items: &mut [(Value, Value)],
-    reverse: bool,
-) -> Result<(), Error> {
+pub(crate) fn sort_by_key(items: &mut [(Value, Value)], reverse: bool) -> Result<(), Error> {
     let mut error = None;
     items.sort_by(|(a, _), (b, _)| {
         if error.is_some() {

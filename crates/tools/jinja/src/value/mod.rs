@@ -118,6 +118,17 @@ impl Value {
     pub fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined(_))
     }
+    /// Whether it is something absent; a kept failure is an error.
+    ///
+    /// # Errors
+    /// The failure that it stands for.
+    pub fn is_absent(&self) -> Result<bool, Error> {
+        match self {
+            Self::Undefined(u) if u.is_absent() => Ok(true),
+            Self::Undefined(u) => Err(u.to_error()),
+            _ => Ok(false),
+        }
+    }
     /// Whether it is `None`.
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)

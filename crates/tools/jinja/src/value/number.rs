@@ -184,7 +184,13 @@ fn big_div_mod(x: &BigInt, y: &BigInt) -> (BigInt, BigInt) {
 
 fn float_mod(x: f64, y: f64) -> f64 {
     let r = x % y;
-    if r != 0.0 && (r < 0.0) != (y < 0.0) { r + y } else if r == 0.0 { 0.0f64.copysign(y) } else { r }
+    if r != 0.0 && (r < 0.0) != (y < 0.0) {
+        r + y
+    } else if r == 0.0 {
+        0.0f64.copysign(y)
+    } else {
+        r
+    }
 }
 
 /// `a // b`.
@@ -225,7 +231,9 @@ pub fn modulo(a: &Value, b: &Value) -> Result<Value, Error> {
             let r = x % y;
             Ok(Value::Int(if r != 0 && (r < 0) != (y < 0) { r + y } else { r }))
         }
-        Some(Pair::Big(_, y)) if y.sign() == Sign::NoSign => Err(Error::value_error("integer modulo by zero")),
+        Some(Pair::Big(_, y)) if y.sign() == Sign::NoSign => {
+            Err(Error::value_error("integer modulo by zero"))
+        }
         Some(Pair::Big(x, y)) => Ok(Value::big(big_div_mod(&x, &y).1)),
         Some(Pair::Float(_, 0.0)) => Err(Error::value_error("float modulo")),
         Some(Pair::Float(x, y)) => Ok(Value::Float(float_mod(x, y))),

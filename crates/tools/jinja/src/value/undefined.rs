@@ -41,6 +41,10 @@ impl Undefined {
     pub fn error(error: Error) -> Self {
         Self { name: None, hint: None, error: Some(error), lenient: false }
     }
+    /// Whether it stands for something absent, not for a failure: `default` and `defined` see only that.
+    pub fn is_absent(&self) -> bool {
+        self.error.as_ref().is_none_or(|e| e.kind() == ErrorKind::Undefined)
+    }
     /// The message, as the reference words it.
     pub fn message(&self) -> String {
         match (&self.error, &self.hint, &self.name) {
