@@ -108,7 +108,7 @@ impl Error {
         }
         self
     }
-    pub(crate) fn from_marker(mut self) -> Self {
+    pub(crate) fn into_marker(mut self) -> Self {
         self.0.marker = true;
         self
     }

@@ -109,7 +109,10 @@ fn range(_: &State<'_>, args: Args) -> Result<Value, Error> {
         [start, stop] => (*start, *stop, 1),
         [start, stop, step] => (*start, *stop, *step),
         other => {
-            return Err(Error::type_error(format!("range expected at least 1 argument, got {}", other.len())));
+            return Err(Error::type_error(format!(
+                "range expected at least 1 argument, got {}",
+                other.len()
+            )));
         }
     };
     if step == 0 {

@@ -17,7 +17,9 @@ fn trusted(v: &Value) -> Value {
 /// Those that ask the machine (files, environment, programs) or a library that the recording lacked: the
 /// automation engine registers the lookups and file tests, and has tests of its own for them.
 fn needs_the_machine(expression: &str) -> bool {
-    ["lookup(", "query(", "is directory", "is exists", "password_hash"].iter().any(|w| expression.contains(w))
+    ["lookup(", "query('sequence", "is directory", "is exists", "password_hash"]
+        .iter()
+        .any(|w| expression.contains(w))
 }
 
 #[test]

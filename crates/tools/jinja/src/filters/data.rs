@@ -92,11 +92,11 @@ impl Style {
             sort: a.take_named("sort_keys").map_or(Ok(sort), |v| v.truth())?,
             ascii: a.take_named("ensure_ascii").map_or(Ok(true), |v| v.truth())?,
         };
-        if let Some(v) = a.take_named("separators").filter(|v| !v.is_none()) {
-            if let [item, key] = v.to_vec()?.as_slice() {
-                style.item = item.to_text()?;
-                style.key = key.to_text()?;
-            }
+        if let Some(v) = a.take_named("separators").filter(|v| !v.is_none())
+            && let [item, key] = v.to_vec()?.as_slice()
+        {
+            style.item = item.to_text()?;
+            style.key = key.to_text()?;
         }
         for name in
             ["vault_to_text", "preprocess_unsafe", "allow_nan", "skipkeys", "check_circular", "profile"]

@@ -152,9 +152,9 @@ fn combine(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
         return fail("'recursive' and 'list_merge' are the only valid keyword arguments");
     }
     if !["replace", "keep", "append", "prepend", "append_rp", "prepend_rp"].contains(&lists.as_str()) {
-        return fail(format!(
-            "merge_hash: 'list_merge' argument can only be equal to 'replace', 'keep', 'append', 'prepend', 'append_rp' or 'prepend_rp'"
-        ));
+        return fail(
+            "merge_hash: 'list_merge' argument can only be equal to 'replace', 'keep', 'append', 'prepend', 'append_rp' or 'prepend_rp'",
+        );
     }
     let mut all = Vec::new();
     fn gather(v: Value, out: &mut Vec<Value>, state: &State<'_>) {

@@ -120,6 +120,7 @@ fn extreme(state: &State<'_>, a: Args, largest: bool) -> Result<Value, Error> {
 }
 
 /// ansible.builtin.unique, which also takes Jinja's arguments.
+#[expect(clippy::mutable_key_type, reason = "what can change is refused as a key: check_hashable")]
 fn unique(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("unique", &["a", "case_sensitive", "attribute"], 1)?;
     let case = b.truth(1, b.opt(2).is_none_or(Value::is_none))?;

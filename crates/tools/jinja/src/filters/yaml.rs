@@ -271,7 +271,7 @@ impl Writer<'_> {
         }
         let string = matches!(pileus_yaml::resolve_plain(s), pileus_yaml::Scalar::Str);
         let plain = if flow { a.flow_plain } else { a.block_plain };
-        if self.style.quote.is_none() && string && plain && !(key && (a.empty || a.multiline)) && !a.empty {
+        if self.style.quote.is_none() && string && plain && !a.empty && !(key && a.multiline) {
             return Kind::Plain;
         }
         if a.single && !(key && a.multiline) { Kind::Single } else { Kind::Double }

@@ -546,7 +546,7 @@ fn by_spec(v: &Value, spec: &str) -> Result<String, Error> {
         let whole: Vec<char> = digits[..end].chars().collect();
         let mut out = String::new();
         for (i, d) in whole.iter().enumerate() {
-            if i > 0 && (whole.len() - i) % 3 == 0 {
+            if i > 0 && (whole.len() - i).is_multiple_of(3) {
                 out.push(g);
             }
             out.push(*d);

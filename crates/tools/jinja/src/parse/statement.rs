@@ -117,7 +117,7 @@ impl Parser<'_> {
             }
             "include" => self.include()?,
             "import" => self.import()?,
-            "from" => self.from_import()?,
+            "from" => self.import_names()?,
             "extends" => {
                 self.next();
                 Stmt::Extends(self.expression()?)
@@ -335,7 +335,7 @@ impl Parser<'_> {
         Ok(Stmt::Import { name, target, with_context: self.import_context(false) })
     }
 
-    fn from_import(&mut self) -> Result<Stmt, Error> {
+    fn import_names(&mut self) -> Result<Stmt, Error> {
         self.next();
         let name = self.expression()?;
         self.expect_name("import")?;

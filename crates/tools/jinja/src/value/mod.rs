@@ -29,11 +29,12 @@ pub use undefined::Undefined;
 use crate::Error;
 
 /// A value.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub enum Value {
     /// Something absent, or an error kept until it is used.
     Undefined(Arc<Undefined>),
     /// `None`.
+    #[default]
     None,
     /// `True`, `False`.
     Bool(bool),
@@ -239,6 +240,7 @@ impl Value {
     ///
     /// # Errors
     /// Where it has no length.
+    #[expect(clippy::len_without_is_empty, reason = "whether it is empty is its truth value")]
     pub fn len(&self) -> Result<usize, Error> {
         match self {
             Self::Undefined(u) => return Err(u.to_error()),
@@ -300,11 +302,5 @@ impl Value {
 
     fn not_iterable(&self) -> Error {
         Error::type_error(format!("'{}' object is not iterable", self.type_name()))
-    }
-}
-
-impl Default for Value {
-    fn default() -> Self {
-        Self::None
     }
 }

@@ -57,8 +57,8 @@ impl Undefined {
     /// The error that using it raises.
     pub fn to_error(&self) -> Error {
         match &self.error {
-            Some(e) => e.clone().from_marker(),
-            None => Error::new(ErrorKind::Undefined, self.message()).from_marker(),
+            Some(e) => e.clone().into_marker(),
+            None => Error::new(ErrorKind::Undefined, self.message()).into_marker(),
         }
     }
 }
