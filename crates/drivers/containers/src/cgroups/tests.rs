@@ -92,7 +92,7 @@ fn v1_limits_freezes_counts_and_removes_for_real() {
     let script = format!("{} && cat /proc/self/cgroup", joins.join(" && "));
     let joined = Command::new("sh").args(["-c", &script]).output().unwrap();
     let joined = String::from_utf8(joined.stdout).unwrap();
-    assert!(joined.matches(&format!("/pileus-{instance}/one")).count() >= group.dirs().len(), "{joined}");
+    assert!(joined.matches(&format!("/{instance}/one")).count() >= group.dirs().len(), "{joined}");
     group.apply(&resources(r#"{"memory":{"limit":134217728,"swap":268435456}}"#)).unwrap();
     group.apply(&resources(r#"{"memory":{"limit":33554432,"swap":33554432}}"#)).unwrap();
     assert_eq!(group.stats().unwrap().memory_bytes[2], 33_554_432);
