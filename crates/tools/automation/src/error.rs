@@ -137,7 +137,11 @@ impl Error {
         let mut next = Some(self);
         while let Some(e) = next {
             match parts.last_mut() {
-                Some((text, at)) if at.0.help.is_none() && (e.0.origin.is_none() || e.0.origin == at.0.origin) && at.0.origin.is_some() => {
+                Some((text, at))
+                    if at.0.help.is_none()
+                        && (e.0.origin.is_none() || e.0.origin == at.0.origin)
+                        && at.0.origin.is_some() =>
+                {
                     *text = join(text, &e.0.message);
                 }
                 _ => parts.push((e.0.message.clone(), e)),

@@ -160,9 +160,9 @@ impl<'a> Cx<'a> {
 
     /// Runs a program that must exist and succeed.
     pub fn exec_ok(&mut self, argv: &[&str]) -> Result<Output, Fail> {
-        let output = self
-            .exec(argv)
-            .map_err(|e| Fail::msg(format!("Error executing command: {}", crate::result::os_error(&e, Some(argv[0])))))?;
+        let output = self.exec(argv).map_err(|e| {
+            Fail::msg(format!("Error executing command: {}", crate::result::os_error(&e, Some(argv[0]))))
+        })?;
         if output.rc != 0 {
             return Err(output.failure(argv));
         }

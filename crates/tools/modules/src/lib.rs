@@ -87,7 +87,8 @@ pub fn names() -> Vec<&'static str> {
 /// Runs a module. Never panics on input; an unknown name is a failed result.
 pub fn run(call: Call<'_>) -> Map {
     let Some(entry) = registry::find(call.name) else {
-        return Fail::msg(format!("The module {} was not found in configured module paths", call.name)).into_map();
+        return Fail::msg(format!("The module {} was not found in configured module paths", call.name))
+            .into_map();
     };
     let name = call.name.to_string();
     let mut args = call.args.clone();
@@ -106,7 +107,10 @@ pub fn run(call: Call<'_>) -> Map {
             if cx.check && !spec.is_none_or(|s| s.check_mode) {
                 let mut map = Map::new();
                 map.insert("skipped".into(), true.into());
-                map.insert("msg".into(), format!("remote module ({name}) does not support check mode").into());
+                map.insert(
+                    "msg".into(),
+                    format!("remote module ({name}) does not support check mode").into(),
+                );
                 Ok(map)
             } else {
                 (entry.run)(&mut cx)

@@ -76,7 +76,9 @@ pub fn splitlines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        match rest.find(['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}']) {
+        match rest.find([
+            '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
+        ]) {
             None => {
                 lines.push(rest);
                 break;
@@ -84,7 +86,8 @@ pub fn splitlines(text: &str) -> Vec<&str> {
             Some(at) => {
                 lines.push(&rest[..at]);
                 let end = &rest[at..];
-                let width = if end.starts_with("\r\n") { 2 } else { end.chars().next().map_or(1, char::len_utf8) };
+                let width =
+                    if end.starts_with("\r\n") { 2 } else { end.chars().next().map_or(1, char::len_utf8) };
                 rest = &end[width..];
             }
         }

@@ -15,13 +15,23 @@ pub fn validate(cx: &mut Cx<'_>) -> Outcome {
         Value::Dict(d) => d.clone(),
         other => match cx.world.resolve(other, cx.vars)? {
             Value::Dict(d) => d,
-            v => return Err(Failure::msg(format!("Incorrect type for argument_spec, expected dict and got {}", v.type_name()))),
+            v => {
+                return Err(Failure::msg(format!(
+                    "Incorrect type for argument_spec, expected dict and got {}",
+                    v.type_name()
+                )));
+            }
         },
     };
     let provided = match cx.args.get("provided_arguments") {
         None | Some(Value::None) => Dict::new(),
         Some(Value::Dict(d)) => d,
-        Some(v) => return Err(Failure::msg(format!("Incorrect type for provided_arguments, expected dict and got {}", v.type_name()))),
+        Some(v) => {
+            return Err(Failure::msg(format!(
+                "Incorrect type for provided_arguments, expected dict and got {}",
+                v.type_name()
+            )));
+        }
     };
     let context = cx.args.get("validate_args_context").unwrap_or_default();
     // role variables by the names of the spec
@@ -78,11 +88,15 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
         if v.is_none() {
             continue;
         }
-        let kind = rule.get("type").and_then(|t| t.as_str().map(str::to_owned)).unwrap_or_else(|| "str".into());
+        let kind =
+            rule.get("type").and_then(|t| t.as_str().map(str::to_owned)).unwrap_or_else(|| "str".into());
         let v = match convert(&v, &kind) {
             Ok(v) => v,
             Err(why) => {
-                errors.push(format!("argument '{n}' is of type {}{place} and we were unable to convert to {kind}: {why}", v.type_name()));
+                errors.push(format!(
+                    "argument '{n}' is of type {}{place} and we were unable to convert to {kind}: {why}",
+                    v.type_name()
+                ));
                 continue;
             }
         };
@@ -90,9 +104,14 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
             let choices = items(&choices);
             for one in items(&v) {
                 if !choices.contains(&one) {
-                    let shown: Vec<String> = choices.iter().map(|c| c.to_text().unwrap_or_default()).collect();
+                    let shown: Vec<String> =
+                        choices.iter().map(|c| c.to_text().unwrap_or_default()).collect();
                     let what = if matches!(v, Value::List(_)) { "one or more of" } else { "one of" };
-                    errors.push(format!("value of {n} must be {what}: {}, got: {}{place}", shown.join(", "), one.to_text().unwrap_or_default()));
+                    errors.push(format!(
+                        "value of {n} must be {what}: {}, got: {}{place}",
+                        shown.join(", "),
+                        one.to_text().unwrap_or_default()
+                    ));
                     break;
                 }
             }
@@ -119,9 +138,17 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
         errors.push(format!("missing required arguments: {}{place}", missing.join(", ")));
     }
     if !within.is_empty() {
-        let bad: Vec<String> = given.keys().iter().filter_map(|k| k.to_text().ok()).filter(|k| !known.contains(k)).collect();
+        let bad: Vec<String> =
+            given.keys().iter().filter_map(|k| k.to_text().ok()).filter(|k| !known.contains(k)).collect();
         if !bad.is_empty() {
-            errors.push(format!("{}. Supported parameters include: {}.", bad.iter().map(|b| format!("{}.{b}", within.replace(" -> ", "."))).collect::<Vec<_>>().join(", "), known.join(", ")));
+            errors.push(format!(
+                "{}. Supported parameters include: {}.",
+                bad.iter()
+                    .map(|b| format!("{}.{b}", within.replace(" -> ", ".")))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                known.join(", ")
+            ));
         }
     }
 }
@@ -136,13 +163,17 @@ fn convert(v: &Value, kind: &str) -> Result<Value, String> {
         },
         "int" => match v {
             Value::Int(_) => v.clone(),
-            Value::Str(s) => Value::Int(s.trim().parse().map_err(|_| format!("\"{s}\" cannot be converted to an int"))?),
+            Value::Str(s) => {
+                Value::Int(s.trim().parse().map_err(|_| format!("\"{s}\" cannot be converted to an int"))?)
+            }
             Value::Float(f) if f.fract() == 0.0 => Value::Int(*f as i64),
             _ => return Err(format!("{} cannot be converted to an int", class())),
         },
         "float" => match v {
             Value::Int(_) | Value::Float(_) => v.clone(),
-            Value::Str(s) => Value::Float(s.trim().parse().map_err(|_| format!("\"{s}\" cannot be converted to a float"))?),
+            Value::Str(s) => {
+                Value::Float(s.trim().parse().map_err(|_| format!("\"{s}\" cannot be converted to a float"))?)
+            }
             _ => return Err(format!("{} cannot be converted to a float", class())),
         },
         "bool" => match v {
@@ -151,7 +182,11 @@ fn convert(v: &Value, kind: &str) -> Result<Value, String> {
             Value::Str(s) => match s.to_lowercase().as_str() {
                 "yes" | "y" | "on" | "1" | "true" | "t" | "1.0" => Value::Bool(true),
                 "no" | "n" | "off" | "0" | "false" | "f" | "0.0" => Value::Bool(false),
-                _ => return Err(format!("The value '{s}' is not a valid boolean.  Valid booleans include: 0, 'f', '1', 1, 'off', 'yes', 't', 'false', 'true', 'n', '0', 'no', 'y', 'on'")),
+                _ => {
+                    return Err(format!(
+                        "The value '{s}' is not a valid boolean.  Valid booleans include: 0, 'f', '1', 1, 'off', 'yes', 't', 'false', 'true', 'n', '0', 'no', 'y', 'on'"
+                    ));
+                }
             },
             _ => return Err(format!("{} cannot be converted to a bool", class())),
         },
@@ -163,7 +198,9 @@ fn convert(v: &Value, kind: &str) -> Result<Value, String> {
         },
         "dict" => match v {
             Value::Dict(_) => v.clone(),
-            Value::Str(s) if s.trim_start().starts_with('{') => serde_json::from_str::<serde_json::Value>(s).map(Value::from).map_err(|_| "unable to evaluate string as dictionary".to_owned())?,
+            Value::Str(s) if s.trim_start().starts_with('{') => serde_json::from_str::<serde_json::Value>(s)
+                .map(Value::from)
+                .map_err(|_| "unable to evaluate string as dictionary".to_owned())?,
             Value::Str(s) if s.contains('=') => match crate::playbook::split::parse_kv(s, false) {
                 Ok(d) => Value::Dict(d),
                 Err(e) => return Err(e.brief()),

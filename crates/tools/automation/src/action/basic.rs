@@ -16,7 +16,12 @@ pub fn debug(cx: &mut Cx<'_>) -> Outcome {
     }
     if let Some(v) = cx.args.get("verbosity") {
         let level = v.as_int().or_else(|| v.as_str().and_then(|s| s.trim().parse().ok()));
-        let level = level.ok_or_else(|| Failure::msg(format!("argument 'verbosity' is of type {} and we were unable to convert to int", v.type_name())))?;
+        let level = level.ok_or_else(|| {
+            Failure::msg(format!(
+                "argument 'verbosity' is of type {} and we were unable to convert to int",
+                v.type_name()
+            ))
+        })?;
         if i64::from(display::verbosity()) < level {
             d.insert("skipped_reason", "Verbosity threshold not met.");
             d.insert("skipped", true);
@@ -51,7 +56,10 @@ pub fn debug(cx: &mut Cx<'_>) -> Outcome {
                 d.insert(shown, value);
             }
             other => {
-                d.insert(if matches!(other, Value::List(_)) { "<class 'list'>" } else { "<class 'dict'>" }, other.clone());
+                d.insert(
+                    if matches!(other, Value::List(_)) { "<class 'list'>" } else { "<class 'dict'>" },
+                    other.clone(),
+                );
             }
         }
     } else if let Some(msg) = cx.args.get("msg") {
@@ -88,7 +96,9 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
     for (k, v) in cx.args.items() {
         let name = k.to_text().map_err(Error::from)?;
         if name == "_raw_params" {
-            return Err(Failure::msg("No key/value pairs provided, at least one is required for this action to succeed"));
+            return Err(Failure::msg(
+                "No key/value pairs provided, at least one is required for this action to succeed",
+            ));
         }
         if !names::identifier(&name) {
             return Err(Failure::msg(format!("Invalid variable name '{name}'.")));
@@ -96,7 +106,10 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
         // key=value text that is a truth value is one
         let v = match &v {
             Value::Str(s) if crate::config::current().bool("DEFAULT_JINJA2_NATIVE") => Value::Str(s.clone()),
-            Value::Str(s) if matches!(s.to_lowercase().as_str(), "true" | "false" | "yes" | "no") && written_as_text(cx, &name) => {
+            Value::Str(s)
+                if matches!(s.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
+                    && written_as_text(cx, &name) =>
+            {
                 Value::Bool(matches!(s.to_lowercase().as_str(), "true" | "yes"))
             }
             _ => v,
@@ -104,7 +117,9 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
         facts.insert(name, v);
     }
     if facts.is_empty() {
-        return Err(Failure::msg("No key/value pairs provided, at least one is required for this action to succeed"));
+        return Err(Failure::msg(
+            "No key/value pairs provided, at least one is required for this action to succeed",
+        ));
     }
     let d = Dict::new();
     d.insert("changed", false);
@@ -140,9 +155,13 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
     let message = |name: &str| cx.args.get(name).filter(|v| !v.is_none());
     for name in ["fail_msg", "msg", "success_msg"] {
         if let Some(v) = message(name) {
-            let list_of_text = matches!(&v, Value::List(l) if l.items().iter().all(|i| matches!(i, Value::Str(_))));
+            let list_of_text =
+                matches!(&v, Value::List(l) if l.items().iter().all(|i| matches!(i, Value::Str(_))));
             if !matches!(v, Value::Str(_)) && !list_of_text {
-                return Err(Failure::msg(format!("Type of one of the elements in {name} list is not string type").replace("one of the elements in ", "one of the elements in ")));
+                return Err(Failure::msg(
+                    format!("Type of one of the elements in {name} list is not string type")
+                        .replace("one of the elements in ", "one of the elements in "),
+                ));
             }
         }
     }
@@ -173,10 +192,13 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
             d.insert("failed", true);
             d.insert("changed", false);
             d.insert("evaluated_to", false);
-            d.insert("assertion", match c {
-                Value::Str(s) => Value::Str(s.untrust().at(None)),
-                other => other,
-            });
+            d.insert(
+                "assertion",
+                match c {
+                    Value::Str(s) => Value::Str(s.untrust().at(None)),
+                    other => other,
+                },
+            );
             d.insert("msg", fail_msg.unwrap_or_else(|| Value::str("Assertion failed")));
             return Ok(d);
         }
@@ -210,7 +232,9 @@ pub fn add_host(cx: &mut Cx<'_>) -> Outcome {
     match &groups {
         Value::List(_) | Value::Tuple(_) => list = items(&groups),
         Value::None => {}
-        Value::Str(s) => list.extend(s.split(',').map(|g| Value::str(g.trim())).filter(|g| g.as_str() != Some(""))),
+        Value::Str(s) => {
+            list.extend(s.split(',').map(|g| Value::str(g.trim())).filter(|g| g.as_str() != Some("")))
+        }
         _ => return Err(Failure::msg("Groups must be specified as a list.")),
     }
     for (k, v) in args.items() {
@@ -227,7 +251,8 @@ pub fn add_host(cx: &mut Cx<'_>) -> Outcome {
     add.insert("groups", Value::list(list.clone()));
     add.insert("host_vars", Value::Dict(vars.clone()));
     let before = cx.world.inventory.hosts().iter().any(|h| **h == *host);
-    let known_groups: Vec<String> = cx.world.inventory.groups_of(&host).iter().map(ToString::to_string).collect();
+    let known_groups: Vec<String> =
+        cx.world.inventory.groups_of(&host).iter().map(ToString::to_string).collect();
     let old = cx.world.inventory.host_vars(&host);
     let same = before
         && list.iter().all(|g| g.as_str().is_some_and(|g| known_groups.iter().any(|k| k == g)))
@@ -250,6 +275,11 @@ pub fn group_by(cx: &mut Cx<'_>) -> Outcome {
     let already = cx.world.inventory.groups_of(cx.host).iter().any(|g| **g == *name);
     d.insert("changed", !already);
     d.insert("add_group", name);
-    d.insert("parent_groups", Value::list(parents.iter().filter_map(|p| p.to_text().ok()).map(|p| Value::from(clean(&p))).collect()));
+    d.insert(
+        "parent_groups",
+        Value::list(
+            parents.iter().filter_map(|p| p.to_text().ok()).map(|p| Value::from(clean(&p))).collect(),
+        ),
+    );
     Ok(d)
 }

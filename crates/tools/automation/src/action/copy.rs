@@ -59,7 +59,18 @@ pub fn copy(cx: &mut Cx<'_>) -> Outcome {
 /// The arguments that are about the file, not about copying.
 fn file_args(cx: &Cx<'_>) -> Map<String, Json> {
     let mut out = Map::new();
-    for key in ["mode", "owner", "group", "seuser", "serole", "selevel", "setype", "attributes", "unsafe_writes", "follow"] {
+    for key in [
+        "mode",
+        "owner",
+        "group",
+        "seuser",
+        "serole",
+        "selevel",
+        "setype",
+        "attributes",
+        "unsafe_writes",
+        "follow",
+    ] {
         if let Some(v) = cx.args.get(key).filter(|v| !v.is_none()) {
             out.insert(key.into(), v.to_json());
         }
@@ -85,7 +96,8 @@ fn result(map: Map<String, Json>) -> Dict {
 }
 
 fn must(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> Result<Map<String, Json>, Failure> {
-    remote::native(cx, name, args)?.ok_or_else(|| Failure::Error(Error::new(format!("the module {name} cannot run on this host"))))
+    remote::native(cx, name, args)?
+        .ok_or_else(|| Failure::Error(Error::new(format!("the module {name} cannot run on this host"))))
 }
 
 /// Puts `data` where the task's `dest` says. `name` names the file where `dest` is a directory; `from` is its path here.
@@ -137,7 +149,9 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
         }
         return Ok(d);
     }
-    let same = truth(&now, "exists") && now.get("checksum").and_then(Json::as_str) == Some(&sum) && !(truth(&now, "islnk") && !follow);
+    let same = truth(&now, "exists")
+        && now.get("checksum").and_then(Json::as_str) == Some(&sum)
+        && !(truth(&now, "islnk") && !follow);
     if same {
         let mut args = file_args(cx);
         preserved(&mut args, "mode", from);
@@ -163,7 +177,10 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
     let local = c.transport() == "local" && as_user.is_none();
     // where the bytes wait: a file of ours here, or one on the host
     let (waiting, _guard, remote) = if local {
-        let mut t = tempfile::Builder::new().prefix("ansible-copy-").tempfile().map_err(|e| Failure::Error(Error::new(e.to_string())))?;
+        let mut t = tempfile::Builder::new()
+            .prefix("ansible-copy-")
+            .tempfile()
+            .map_err(|e| Failure::Error(Error::new(e.to_string())))?;
         t.write_all(data).and_then(|()| t.flush()).map_err(|e| Failure::Error(Error::new(e.to_string())))?;
         (t.path().display().to_string(), Some(t), false)
     } else {
@@ -194,7 +211,14 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
 }
 
 /// The difference that `--diff` shows.
-fn difference(cx: &Cx<'_>, target: &str, now: &Map<String, Json>, data: &[u8], from: Option<&str>, name: &str) -> Value {
+fn difference(
+    cx: &Cx<'_>,
+    target: &str,
+    now: &Map<String, Json>,
+    data: &[u8],
+    from: Option<&str>,
+    name: &str,
+) -> Value {
     let d = Dict::new();
     let exists = now.get("exists").and_then(Json::as_bool).unwrap_or(false);
     let mut before = Vec::new();
@@ -227,7 +251,11 @@ fn difference(cx: &Cx<'_>, target: &str, now: &Map<String, Json>, data: &[u8], f
 
 /// Copies a directory, file by file.
 fn directory(cx: &mut Cx<'_>, src: &str, dest: &str) -> Outcome {
-    let base = if src.ends_with('/') { String::new() } else { src.rsplit('/').next().unwrap_or_default().to_owned() };
+    let base = if src.ends_with('/') {
+        String::new()
+    } else {
+        src.rsplit('/').next().unwrap_or_default().to_owned()
+    };
     let root = src.trim_end_matches('/');
     let mut files = Vec::new();
     let mut dirs = Vec::new();
@@ -304,9 +332,21 @@ fn folder(cx: &Cx<'_>, outer: &Dict, path: &str, _own: bool) -> Result<bool, Fai
     Ok(r.get("changed").and_then(Json::as_bool).unwrap_or(false))
 }
 
-fn gather(root: &str, rel: &str, follow: bool, files: &mut Vec<String>, dirs: &mut Vec<String>, links: &mut Vec<(String, String)>) {
+fn gather(
+    root: &str,
+    rel: &str,
+    follow: bool,
+    files: &mut Vec<String>,
+    dirs: &mut Vec<String>,
+    links: &mut Vec<(String, String)>,
+) {
     let dir = if rel.is_empty() { root.to_owned() } else { format!("{root}/{rel}") };
-    let mut names: Vec<String> = fs::read_dir(&dir).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = fs::read_dir(&dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
     names.sort();
     for n in names {
         let r = if rel.is_empty() { n } else { format!("{rel}/{n}") };

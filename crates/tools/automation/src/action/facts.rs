@@ -51,7 +51,10 @@ fn need(cx: &mut Cx<'_>, name: &str, subset: &str) -> Result<Option<String>, Fai
     args.insert("filter".into(), format!("ansible_{name}").into());
     args.insert("gather_subset".into(), subset.into());
     let r = remote::native(cx, "setup", &args)?.unwrap_or_default();
-    let v = r.get("ansible_facts").and_then(|f| f.get(format!("ansible_{name}"))).and_then(|v| v.as_str().map(str::to_owned));
+    let v = r
+        .get("ansible_facts")
+        .and_then(|f| f.get(format!("ansible_{name}")))
+        .and_then(|v| v.as_str().map(str::to_owned));
     Ok(v)
 }
 
@@ -62,7 +65,9 @@ pub fn package(cx: &mut Cx<'_>) -> Outcome {
         module = need(cx, "pkg_mgr", "!all,!min,pkg_mgr")?.unwrap_or_else(|| "auto".into());
     }
     if module == "auto" || module == "unknown" {
-        return Err(Failure::msg("Could not detect which package manager to use. Try gathering facts or setting the \"use\" option."));
+        return Err(Failure::msg(
+            "Could not detect which package manager to use. Try gathering facts or setting the \"use\" option.",
+        ));
     }
     cx.args.remove("use");
     let module = crate::playbook::names::short(&module).to_owned();

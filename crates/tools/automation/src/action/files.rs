@@ -65,7 +65,9 @@ pub fn script(cx: &mut Cx<'_>) -> Outcome {
     let text = cx.text("_raw_params").or_else(|| cx.text("cmd")).unwrap_or_default();
     let (c, as_user) = connect(cx)?;
     let there = |path: &str| -> Result<bool, Failure> {
-        let o = c.exec(&format!("test -e {}", crate::connection::quote(path)), &[], as_user.as_ref(), None).map_err(lost)?;
+        let o = c
+            .exec(&format!("test -e {}", crate::connection::quote(path)), &[], as_user.as_ref(), None)
+            .map_err(lost)?;
         Ok(o.rc == 0)
     };
     let skip = |msg: String| {
@@ -127,7 +129,8 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         d.insert("msg", "check mode not (yet) supported for this module");
         return Ok(d);
     }
-    let (flat, fail, validate) = (cx.flag("flat", false)?, cx.flag("fail_on_missing", true)?, cx.flag("validate_checksum", true)?);
+    let (flat, fail, validate) =
+        (cx.flag("flat", false)?, cx.flag("fail_on_missing", true)?, cx.flag("validate_checksum", true)?);
     let (Some(src), Some(dest)) = (cx.text("src"), cx.text("dest")) else {
         return Err(Failure::msg("src and dest are required"));
     };
@@ -136,7 +139,10 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         if let Some(v) = cx.args.get(k)
             && !matches!(v, Value::Str(_))
         {
-            return Err(Failure::msg(format!("Invalid type supplied for {} option, it must be a string", if k == "src" { "source" } else { "dest" })));
+            return Err(Failure::msg(format!(
+                "Invalid type supplied for {} option, it must be a string",
+                if k == "src" { "source" } else { "dest" }
+            )));
         }
     }
     let mut args = Map::new();
@@ -172,13 +178,18 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         } else {
             let p = crate::source::paths::unfrack_from(&dest, &cx.world.files.base());
             if Path::new(&p).is_dir() {
-                return Err(Failure::msg(format!("dest is an existing directory, use a trailing slash if you want to fetch src into that directory")));
+                return Err(Failure::msg(format!(
+                    "dest is an existing directory, use a trailing slash if you want to fetch src into that directory"
+                )));
             }
             p
         }
     } else {
         let name = cx.host;
-        crate::source::paths::unfrack_from(&format!("{}/{name}/{}", dest.trim_end_matches('/'), src.trim_start_matches('/')), &cx.world.files.base())
+        crate::source::paths::unfrack_from(
+            &format!("{}/{name}/{}", dest.trim_end_matches('/'), src.trim_start_matches('/')),
+            &cx.world.files.base(),
+        )
     };
     let (c, as_user) = connect(cx)?;
     let mut data = Vec::new();
@@ -193,7 +204,8 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
     let changed = old.as_deref() != Some(new.as_str());
     if changed {
         if let Some(dir) = Path::new(&target).parent() {
-            fs::create_dir_all(dir).map_err(|e| Failure::msg(format!("Unable to create directory {}: {e}", dir.display())))?;
+            fs::create_dir_all(dir)
+                .map_err(|e| Failure::msg(format!("Unable to create directory {}: {e}", dir.display())))?;
         }
         fs::write(&target, &data).map_err(|e| Failure::msg(format!("Failed to fetch the file: {e}")))?;
     } else {
@@ -205,7 +217,10 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
     let md5 = stat.get("md5").cloned().unwrap_or(Json::Null);
     d.insert("md5sum", Value::from(md5));
     if changed {
-        d.insert("remote_checksum", stat.get("checksum").map(Value::from).unwrap_or_else(|| Value::from(new)));
+        d.insert(
+            "remote_checksum",
+            stat.get("checksum").map(Value::from).unwrap_or_else(|| Value::from(new)),
+        );
         d.insert("remote_md5sum", Value::None);
     }
     Ok(d)
@@ -226,7 +241,12 @@ pub fn assemble(cx: &mut Cx<'_>) -> Outcome {
     let delimiter = cx.text("delimiter");
     let hidden = cx.flag("ignore_hidden", false)?;
     let regexp = cx.text("regexp");
-    let mut names: Vec<String> = fs::read_dir(&path).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = fs::read_dir(&path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
     names.sort();
     let mut out: Vec<u8> = Vec::new();
     let (mut add_delimiter, mut add_newline) = (false, false);
@@ -283,7 +303,9 @@ pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
     let path = cx.find("files", &src)?;
     let (c, as_user) = connect(cx)?;
     if let Some(creates) = cx.text("creates") {
-        let o = c.exec(&format!("test -e {}", crate::connection::quote(&creates)), &[], as_user.as_ref(), None).map_err(lost)?;
+        let o = c
+            .exec(&format!("test -e {}", crate::connection::quote(&creates)), &[], as_user.as_ref(), None)
+            .map_err(lost)?;
         if o.rc == 0 {
             let d = Dict::new();
             d.insert("skipped", true);
@@ -299,7 +321,8 @@ pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
         return remote::module(cx, "unarchive");
     }
     let mut file = fs::File::open(&path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
-    let target = format!("/tmp/.ansible-{}-{}", std::process::id(), path.rsplit('/').next().unwrap_or("archive"));
+    let target =
+        format!("/tmp/.ansible-{}-{}", std::process::id(), path.rsplit('/').next().unwrap_or("archive"));
     c.put(&mut file, &target, Some(0o600), as_user.as_ref()).map_err(lost)?;
     cx.args.insert("src", target.as_str());
     let out = remote::module(cx, "unarchive");

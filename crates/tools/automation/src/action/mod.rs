@@ -93,7 +93,12 @@ impl Cx<'_> {
             None | Some(Value::None) => Ok(default),
             Some(v) => crate::execute::fields::convert(crate::playbook::K::Become, &v)
                 .map(|v| v.as_bool().unwrap_or(default))
-                .map_err(|_| Failure::msg(format!("The value '{}' is not a valid boolean.", v.to_text().unwrap_or_default()))),
+                .map_err(|_| {
+                    Failure::msg(format!(
+                        "The value '{}' is not a valid boolean.",
+                        v.to_text().unwrap_or_default()
+                    ))
+                }),
         }
     }
     /// Where files of the task are looked for.
@@ -126,7 +131,13 @@ impl Cx<'_> {
     /// # Errors
     /// Naming them.
     pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
-        let bad: Vec<String> = self.args.keys().iter().filter_map(|k| k.to_text().ok()).filter(|k| !known.contains(&k.as_str())).collect();
+        let bad: Vec<String> = self
+            .args
+            .keys()
+            .iter()
+            .filter_map(|k| k.to_text().ok())
+            .filter(|k| !known.contains(&k.as_str()))
+            .collect();
         if bad.is_empty() {
             return Ok(());
         }
@@ -136,12 +147,27 @@ impl Cx<'_> {
 
 /// Actions whose failures are said to be the action's, not a module's.
 pub fn on_controller(action: &str) -> bool {
-    names::ACTIONS.contains(&action) && !matches!(action, "command" | "shell" | "raw" | "service" | "package" | "uri" | "async_status" | "dnf" | "gather_facts")
+    names::ACTIONS.contains(&action)
+        && !matches!(
+            action,
+            "command"
+                | "shell"
+                | "raw"
+                | "service"
+                | "package"
+                | "uri"
+                | "async_status"
+                | "dnf"
+                | "gather_facts"
+        )
 }
 
 /// Arguments that an action renders itself.
 pub fn keeps_unrendered(action: &str, name: &str) -> bool {
-    matches!((action, name), ("assert", "that") | ("debug", "var") | ("validate_argument_spec", "argument_spec"))
+    matches!(
+        (action, name),
+        ("assert", "that") | ("debug", "var") | ("validate_argument_spec", "argument_spec")
+    )
 }
 
 /// Whether `module_defaults` for `name` are for the action.

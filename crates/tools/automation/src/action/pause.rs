@@ -59,7 +59,11 @@ pub fn pause(cx: &mut Cx<'_>) -> Outcome {
     }
     let stop = jiff::Timestamp::now();
     let took = clock.elapsed().as_secs_f64();
-    let (delta, shown) = if unit == "minutes" { ((took / 60.0).round(), format!("{:.1}", took / 60.0)) } else { (took.round(), format!("{took:.1}")) };
+    let (delta, shown) = if unit == "minutes" {
+        ((took / 60.0).round(), format!("{:.1}", took / 60.0))
+    } else {
+        (took.round(), format!("{took:.1}"))
+    };
     d.insert("changed", false);
     d.insert("rc", 0i64);
     d.insert("stderr", "");

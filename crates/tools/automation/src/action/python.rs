@@ -34,7 +34,12 @@ impl Python {
     }
 
     /// The interpreter on a host: the variable or setting, else what discovery finds, told once.
-    fn interpreter(&self, connection: &Connection, host: &str, vars: &dyn Settings) -> Result<String, Failure> {
+    fn interpreter(
+        &self,
+        connection: &Connection,
+        host: &str,
+        vars: &dyn Settings,
+    ) -> Result<String, Failure> {
         let wanted = vars
             .var("ansible_python_interpreter")
             .or_else(|| vars.setting(&["ANSIBLE_PYTHON_INTERPRETER"], &[("defaults", "interpreter_python")]))
@@ -58,12 +63,20 @@ impl Python {
 ///
 /// # Errors
 /// Where the host cannot be reached, or ansible-core is needed and isn't there.
-pub fn run(cx: &mut Cx<'_>, python: &Python, name: &str, file: Option<String>, args: &Map<String, Json>) -> Outcome {
+pub fn run(
+    cx: &mut Cx<'_>,
+    python: &Python,
+    name: &str,
+    file: Option<String>,
+    args: &Map<String, Json>,
+) -> Outcome {
     let (connection, as_user) = connect(cx)?;
     let fields = cx.fields;
     let target = fields.delegate_to.as_deref().unwrap_or(cx.host).to_owned();
     let interpreter = python.interpreter(&connection, &target, &*cx.vars)?;
-    let truth = |v: Option<String>| v.is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "on" | "1"));
+    let truth = |v: Option<String>| {
+        v.is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
+    };
     let base = cx.world.files.base();
     let role = cx.task.frame.role.as_ref().map(|r| r.path.to_string());
     let call = PythonCall {
@@ -78,7 +91,9 @@ pub fn run(cx: &mut Cx<'_>, python: &Python, name: &str, file: Option<String>, a
         interpreter,
         paths: role.into_iter().chain([base.clone()]).collect(),
         remote_tmp: cx.vars.var("ansible_remote_tmp"),
-        keep_files: truth(cx.vars.setting(&["ANSIBLE_KEEP_REMOTE_FILES"], &[("defaults", "keep_remote_files")])),
+        keep_files: truth(
+            cx.vars.setting(&["ANSIBLE_KEEP_REMOTE_FILES"], &[("defaults", "keep_remote_files")]),
+        ),
         // A bundle on the interpreter's input is never worse for us; become with requiretty needs files.
         pipelining: true,
         ..PythonCall::default()
@@ -88,7 +103,8 @@ pub fn run(cx: &mut Cx<'_>, python: &Python, name: &str, file: Option<String>, a
         limit_s: u64::try_from(fields.async_s).unwrap_or(0),
         directory: cx.vars.var("ansible_async_dir").unwrap_or_else(|| "~/.ansible_async".into()),
     });
-    let result = crate::python::run(python.host(&base), &connection, &call, as_user.as_ref(), job.as_ref()).map_err(lost)?;
+    let result = crate::python::run(python.host(&base), &connection, &call, as_user.as_ref(), job.as_ref())
+        .map_err(lost)?;
     Ok(match Value::from(Json::Object(result)) {
         Value::Dict(dict) => dict,
         _ => Dict::new(),

@@ -69,11 +69,15 @@ fn plugin(world: &World, vars: &Vars, host: &str, keyword: Option<&str>) -> Stri
     if let Some(v) = vars.var("ansible_connection").filter(|v| !v.is_empty()) {
         return v.rsplit('.').next().unwrap_or(&v).to_owned();
     }
-    let implicit = matches!(host, "localhost" | "127.0.0.1" | "::1") && !world.inventory.hosts().iter().any(|h| &**h == host);
+    let implicit = matches!(host, "localhost" | "127.0.0.1" | "::1")
+        && !world.inventory.hosts().iter().any(|h| &**h == host);
     if implicit {
         return "local".into();
     }
-    let v = keyword.map_or_else(|| config::current().text("DEFAULT_TRANSPORT").unwrap_or("ssh").to_owned(), str::to_owned);
+    let v = keyword.map_or_else(
+        || config::current().text("DEFAULT_TRANSPORT").unwrap_or("ssh").to_owned(),
+        str::to_owned,
+    );
     v.rsplit('.').next().unwrap_or(&v).to_owned()
 }
 
@@ -102,8 +106,16 @@ pub fn connect(cx: &Cx<'_>) -> Result<(Arc<Connection>, Option<Become>), Failure
     let plugin = plugin(cx.world, vars, host, f.connection.as_deref());
     let options = if plugin == "local" {
         use connection::Settings;
-        let executable = vars.var("ansible_shell_executable").or_else(|| config::current().text("DEFAULT_EXECUTABLE").map(str::to_owned));
-        Options { plugin, host: host.to_owned(), executable: executable.unwrap_or_else(|| "/bin/sh".into()), helper: true, ..Options::default() }
+        let executable = vars
+            .var("ansible_shell_executable")
+            .or_else(|| config::current().text("DEFAULT_EXECUTABLE").map(str::to_owned));
+        Options {
+            plugin,
+            host: host.to_owned(),
+            executable: executable.unwrap_or_else(|| "/bin/sh".into()),
+            helper: true,
+            ..Options::default()
+        }
     } else {
         Options::resolve(&plugin, host, f.remote_user.as_deref(), f.port, vars)
     };
@@ -116,8 +128,17 @@ pub fn connect(cx: &Cx<'_>) -> Result<(Arc<Connection>, Option<Become>), Failure
     };
     let become_ = wants.then(|| {
         use connection::Settings;
-        let method = vars.var("ansible_become_method").or_else(|| f.become_method.clone()).or_else(|| config::current().text("DEFAULT_BECOME_METHOD").map(str::to_owned));
-        Become::resolve(method.as_deref().unwrap_or("sudo"), f.become_user.as_deref(), f.become_exe.as_deref(), f.become_flags.as_deref(), vars)
+        let method = vars
+            .var("ansible_become_method")
+            .or_else(|| f.become_method.clone())
+            .or_else(|| config::current().text("DEFAULT_BECOME_METHOD").map(str::to_owned));
+        Become::resolve(
+            method.as_deref().unwrap_or("sudo"),
+            f.become_user.as_deref(),
+            f.become_exe.as_deref(),
+            f.become_flags.as_deref(),
+            vars,
+        )
     });
     let c = cx.world.connections.pool().get(&options).map_err(lost)?;
     Ok((c, become_))
@@ -143,7 +164,11 @@ pub fn json(args: &Dict) -> Map<String, Json> {
 ///
 /// # Errors
 /// Where the host cannot be reached.
-pub fn native(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> Result<Option<Map<String, Json>>, Failure> {
+pub fn native(
+    cx: &Cx<'_>,
+    name: &str,
+    args: &Map<String, Json>,
+) -> Result<Option<Map<String, Json>>, Failure> {
     let (c, as_user) = connect(cx)?;
     let call = call(cx, name, args);
     if cx.fields.async_s > 0 && !matches!(name, "async_status" | "stat" | "file" | "copy") {
@@ -167,10 +192,23 @@ fn call(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> ModuleCall {
 }
 
 /// Starts a module in the background, and waits for it unless `poll` is 0.
-fn asynchronous(cx: &Cx<'_>, c: &Arc<Connection>, call: &ModuleCall, as_user: Option<&Become>) -> Result<Option<Map<String, Json>>, Failure> {
+fn asynchronous(
+    cx: &Cx<'_>,
+    c: &Arc<Connection>,
+    call: &ModuleCall,
+    as_user: Option<&Become>,
+) -> Result<Option<Map<String, Json>>, Failure> {
     let f = cx.fields;
-    let jid = format!("j{}.{}", jiff::Timestamp::now().as_microsecond().unsigned_abs() % 1_000_000_000_000, std::process::id());
-    let directory = cx.vars.rendered("ansible_async_dir").and_then(|v| v.to_text().ok()).unwrap_or_else(|| "~/.ansible_async".into());
+    let jid = format!(
+        "j{}.{}",
+        jiff::Timestamp::now().as_microsecond().unsigned_abs() % 1_000_000_000_000,
+        std::process::id()
+    );
+    let directory = cx
+        .vars
+        .rendered("ansible_async_dir")
+        .and_then(|v| v.to_text().ok())
+        .unwrap_or_else(|| "~/.ansible_async".into());
     let job = Job { jid: jid.clone(), limit_s: u64::try_from(f.async_s).unwrap_or(0), directory };
     let Some(mut result) = c.module_async(call, &job, as_user).map_err(lost)? else { return Ok(None) };
     if f.poll_s <= 0 {
@@ -182,11 +220,15 @@ fn asynchronous(cx: &Cx<'_>, c: &Arc<Connection>, call: &ModuleCall, as_user: Op
         std::thread::sleep(Duration::from_secs(u64::try_from(f.poll_s).unwrap_or(1)));
         left -= f.poll_s;
         let mut args = Map::new();
-        args.insert("jid".into(), result.get("ansible_job_id").cloned().unwrap_or_else(|| jid.clone().into()));
+        args.insert(
+            "jid".into(),
+            result.get("ansible_job_id").cloned().unwrap_or_else(|| jid.clone().into()),
+        );
         args.insert("mode".into(), "status".into());
         let status = self::call(cx, "async_status", &args);
         let Some(now) = c.module(&status, as_user, None).map_err(lost)? else { break };
-        let finished = now.get("finished").is_some_and(|f| f.as_i64() == Some(1) || f.as_bool() == Some(true));
+        let finished =
+            now.get("finished").is_some_and(|f| f.as_i64() == Some(1) || f.as_bool() == Some(true));
         if finished {
             let mut clean = Map::new();
             clean.insert("jid".into(), args["jid"].clone());
@@ -197,7 +239,10 @@ fn asynchronous(cx: &Cx<'_>, c: &Arc<Connection>, call: &ModuleCall, as_user: Op
     }
     let mut d = Map::new();
     d.insert("failed".into(), true.into());
-    d.insert("msg".into(), format!("async task did not complete within the requested time - {}s", f.async_s).into());
+    d.insert(
+        "msg".into(),
+        format!("async task did not complete within the requested time - {}s", f.async_s).into(),
+    );
     Ok(Some(d))
 }
 
@@ -237,7 +282,9 @@ pub fn in_group(_group: &str, _action: &str) -> bool {
 
 /// `wait_for_connection`: until the host answers.
 pub fn wait_for_connection(cx: &mut Cx<'_>) -> Outcome {
-    let number = |name: &str, default: f64| cx.args.get(name).and_then(|v| v.as_float().or_else(|| v.as_str()?.parse().ok())).unwrap_or(default);
+    let number = |name: &str, default: f64| {
+        cx.args.get(name).and_then(|v| v.as_float().or_else(|| v.as_str()?.parse().ok())).unwrap_or(default)
+    };
     let (timeout, delay, sleep) = (number("timeout", 600.0), number("delay", 0.0), number("sleep", 1.0));
     let clock = std::time::Instant::now();
     if delay > 0.0 {

@@ -22,7 +22,9 @@ pub fn set_stats(cx: &mut Cx<'_>) -> Outcome {
     for k in data.keys() {
         let name = k.to_text().unwrap_or_default();
         if !names::identifier(&name) {
-            return Err(Failure::msg(format!("The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores.")));
+            return Err(Failure::msg(format!(
+                "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores."
+            )));
         }
     }
     stats.insert("data", Value::Dict(data));

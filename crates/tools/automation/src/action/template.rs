@@ -38,7 +38,9 @@ impl Loader for Beside {
     fn load(&self, name: &str) -> Result<Option<String>, pileus_jinja::Error> {
         let places = PLACES.with(|p| p.borrow().clone());
         let Some(path) = lookup::find_in(&places, "templates", name) else { return Ok(None) };
-        std::fs::read_to_string(&path).map(Some).map_err(|e| pileus_jinja::Error::runtime(format!("{path}: {e}")))
+        std::fs::read_to_string(&path)
+            .map(Some)
+            .map_err(|e| pileus_jinja::Error::runtime(format!("{path}: {e}")))
     }
 }
 
@@ -57,7 +59,13 @@ impl Scope for Over<'_> {
 ///
 /// # Errors
 /// Where it cannot be read or rendered.
-pub fn render(world: &Arc<World>, path: &str, s: &Settings, scope: &dyn Scope, extra: &Dict) -> Result<String, Error> {
+pub fn render(
+    world: &Arc<World>,
+    path: &str,
+    s: &Settings,
+    scope: &dyn Scope,
+    extra: &Dict,
+) -> Result<String, Error> {
     let text = world.files.loader().text(path)?.text;
     let mut syntax = Syntax { escape_backslashes: false, keep_trailing_newline: true, ..Syntax::default() };
     let mut body = text.as_str();
@@ -104,7 +112,8 @@ pub fn render(world: &Arc<World>, path: &str, s: &Settings, scope: &dyn Scope, e
     let dir = crate::playbook::build::directory(path).to_string();
     let mut places = vec![dir];
     if let Some(v) = scope.get("ansible_search_path") {
-        places.extend(crate::playbook::keyword::items(&v).iter().filter_map(|v| v.as_str().map(str::to_owned)));
+        places
+            .extend(crate::playbook::keyword::items(&v).iter().filter_map(|v| v.as_str().map(str::to_owned)));
     }
     let origin = Arc::new(pileus_jinja::Origin { file: path.into(), line: 1, column: 1 });
     let text = Str::new(body).trust().at(Some(origin));
@@ -128,7 +137,8 @@ fn with_loader<T>(places: Vec<String>, run: impl FnOnce() -> T) -> T {
 /// The variables about the template itself.
 fn described(names: &Dict, path: &str) {
     use std::os::unix::fs::MetadataExt;
-    let managed = crate::config::current().text("DEFAULT_MANAGED_STR").unwrap_or("Ansible managed").to_owned();
+    let managed =
+        crate::config::current().text("DEFAULT_MANAGED_STR").unwrap_or("Ansible managed").to_owned();
     names.insert("ansible_managed", managed);
     names.insert("template_path", path);
     names.insert("template_fullpath", path);
@@ -143,11 +153,25 @@ fn described(names: &Dict, path: &str) {
 
 /// The action.
 pub fn template(cx: &mut Cx<'_>) -> Outcome {
-    for key in ["src", "dest", "state", "newline_sequence", "variable_start_string", "variable_end_string", "block_start_string", "block_end_string", "comment_start_string", "comment_end_string"] {
+    for key in [
+        "src",
+        "dest",
+        "state",
+        "newline_sequence",
+        "variable_start_string",
+        "variable_end_string",
+        "block_start_string",
+        "block_end_string",
+        "comment_start_string",
+        "comment_end_string",
+    ] {
         if let Some(v) = cx.args.get(key)
             && !matches!(v, Value::Str(_) | Value::None)
         {
-            return Err(Failure::msg(format!("Expected a string for {key}, but got {} instead", crate::playbook::task::class(&v))));
+            return Err(Failure::msg(format!(
+                "Expected a string for {key}, but got {} instead",
+                crate::playbook::task::class(&v)
+            )));
         }
     }
     if cx.args.contains("state") {
@@ -176,7 +200,18 @@ pub fn template(cx: &mut Cx<'_>) -> Outcome {
     let extra = Dict::new();
     extra.insert("template_destpath", dest.as_str());
     let text = render(cx.world, &path, &settings, cx.vars, &extra)?;
-    for key in ["newline_sequence", "block_start_string", "block_end_string", "variable_start_string", "variable_end_string", "comment_start_string", "comment_end_string", "trim_blocks", "lstrip_blocks", "output_encoding"] {
+    for key in [
+        "newline_sequence",
+        "block_start_string",
+        "block_end_string",
+        "variable_start_string",
+        "variable_end_string",
+        "comment_start_string",
+        "comment_end_string",
+        "trim_blocks",
+        "lstrip_blocks",
+        "output_encoding",
+    ] {
         cx.args.remove(key);
     }
     let name = path.rsplit('/').next().unwrap_or("template").to_owned();

@@ -10,13 +10,28 @@ use crate::vars::merge;
 use super::{Cx, Failure, Outcome};
 
 const KNOWN: [&str; 11] = [
-    "_raw_params", "depth", "dir", "extensions", "file", "files_matching", "free_form", "hash_behaviour", "ignore_files",
-    "ignore_unknown_extensions", "name",
+    "_raw_params",
+    "depth",
+    "dir",
+    "extensions",
+    "file",
+    "files_matching",
+    "free_form",
+    "hash_behaviour",
+    "ignore_files",
+    "ignore_unknown_extensions",
+    "name",
 ];
 
 /// The action.
 pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
-    let bad: Vec<String> = cx.args.keys().iter().filter_map(|k| k.to_text().ok()).filter(|k| !KNOWN.contains(&k.as_str())).collect();
+    let bad: Vec<String> = cx
+        .args
+        .keys()
+        .iter()
+        .filter_map(|k| k.to_text().ok())
+        .filter(|k| !KNOWN.contains(&k.as_str()))
+        .collect();
     if let Some(bad) = bad.first() {
         return Err(Failure::msg(format!("{bad} is not a valid option in include_vars")));
     }
@@ -38,12 +53,19 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
     let mut used: Vec<Value> = Vec::new();
     if let Some(dir) = cx.text("dir") {
         if cx.args.contains("file") || cx.args.contains("_raw_params") {
-            return Err(Failure::msg("You are mixing file only and dir only arguments, these are incompatible"));
+            return Err(Failure::msg(
+                "You are mixing file only and dir only arguments, these are incompatible",
+            ));
         }
-        let depth = cx.args.get("depth").and_then(|v| v.as_int().or_else(|| v.as_str()?.parse().ok())).unwrap_or(0);
+        let depth =
+            cx.args.get("depth").and_then(|v| v.as_int().or_else(|| v.as_str()?.parse().ok())).unwrap_or(0);
         let dir = directory(cx, &dir);
         if !Path::new(&dir).is_dir() {
-            return Err(Failure::msg(if Path::new(&dir).exists() { format!("{dir} is not a directory") } else { format!("{dir} directory does not exist") }));
+            return Err(Failure::msg(if Path::new(&dir).exists() {
+                format!("{dir} is not a directory")
+            } else {
+                format!("{dir} directory does not exist")
+            }));
         }
         let mut files = Vec::new();
         walk(&dir, depth, 1, &mut files);
@@ -57,7 +79,8 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
             if ignored.iter().any(|p| matches(cx, p, &name).unwrap_or(false)) {
                 continue;
             }
-            let ext = Path::new(&name).extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
+            let ext =
+                Path::new(&name).extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
             let known = extensions.iter().any(|e| e.trim_start_matches('.') == ext);
             if !known {
                 if skip_unknown || (name == "main" && false) {
@@ -66,7 +89,11 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
                 if cx.task.frame.role.is_some() && dir.ends_with("/vars") && name.starts_with("main.") {
                     continue;
                 }
-                return Err(failed(&facts, &used, &format!("{f} does not have a valid extension: {}", extensions.join(", "))));
+                return Err(failed(
+                    &facts,
+                    &used,
+                    &format!("{f} does not have a valid extension: {}", extensions.join(", ")),
+                ));
             }
             load(cx, &f, &facts, &mut used, deep)?;
         }
@@ -92,7 +119,11 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
             && !extensions.iter().any(|e| e.trim_start_matches('.') == ext)
             && cx.args.contains("extensions")
         {
-            return Err(failed(&facts, &used, &format!("{path} does not have a valid extension: {}", extensions.join(", "))));
+            return Err(failed(
+                &facts,
+                &used,
+                &format!("{path} does not have a valid extension: {}", extensions.join(", ")),
+            ));
         }
         load(cx, &path, &facts, &mut used, deep)?;
     }
@@ -105,7 +136,11 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
         None => facts,
     };
     if deep {
-        let old: Dict = facts.keys().into_iter().filter_map(|k| Some((k.clone(), cx.vars.stored(k.as_str()?)?))).collect();
+        let old: Dict = facts
+            .keys()
+            .into_iter()
+            .filter_map(|k| Some((k.clone(), cx.vars.stored(k.as_str()?)?)))
+            .collect();
         merge::into(&old, &facts, true);
         for (k, v) in old.items() {
             facts.insert(k, v);
@@ -123,18 +158,31 @@ fn directory(cx: &Cx<'_>, dir: &str) -> String {
         return crate::source::paths::unfrack(dir);
     }
     if let Some(role) = &cx.task.frame.role {
-        let in_vars = if dir == "vars" || dir.starts_with("vars/") { format!("{}/{dir}", role.path) } else { format!("{}/vars/{dir}", role.path) };
+        let in_vars = if dir == "vars" || dir.starts_with("vars/") {
+            format!("{}/{dir}", role.path)
+        } else {
+            format!("{}/vars/{dir}", role.path)
+        };
         if Path::new(&in_vars).is_dir() {
             return in_vars;
         }
         return format!("{}/{dir}", role.path);
     }
     let beside = format!("{}/{dir}", cx.task.frame.directory);
-    if Path::new(&beside).is_dir() { beside } else { crate::source::paths::unfrack_from(dir, &cx.world.files.base()) }
+    if Path::new(&beside).is_dir() {
+        beside
+    } else {
+        crate::source::paths::unfrack_from(dir, &cx.world.files.base())
+    }
 }
 
 fn walk(dir: &str, depth: i64, level: i64, out: &mut Vec<String>) {
-    let mut names: Vec<String> = std::fs::read_dir(dir).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
     names.sort();
     let (mut files, mut dirs) = (Vec::new(), Vec::new());
     for n in names {

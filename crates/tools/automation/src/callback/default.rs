@@ -143,7 +143,11 @@ impl Default {
         if to.is_empty() {
             return r.host.to_string();
         }
-        if address == to || address.is_empty() { format!("{} -> {to}", r.host) } else { format!("{} -> {to}({address})", r.host) }
+        if address == to || address.is_empty() {
+            format!("{} -> {to}", r.host)
+        } else {
+            format!("{} -> {to}({address})", r.host)
+        }
     }
 
     fn text(&self, d: &Dict) -> String {
@@ -196,7 +200,10 @@ impl Default {
 impl Callback for Default {
     fn playbook_start(&mut self, path: &str) {
         if display::verbosity() > 1 {
-            let name = std::path::Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = std::path::Path::new(path)
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
             self.banner(&format!("PLAYBOOK: {name}"));
         }
         if self.check && self.check_markers {
@@ -207,7 +214,11 @@ impl Callback for Default {
     fn play_start(&mut self, _play: &Arc<Play>, name: &str, _hosts: &[Name]) {
         let mode = if self.check && self.check_markers { " [CHECK MODE]" } else { "" };
         let name = name.trim();
-        if name.is_empty() { self.banner(&format!("PLAY{mode}")) } else { self.banner(&format!("PLAY [{name}]{mode}")) }
+        if name.is_empty() {
+            self.banner(&format!("PLAY{mode}"))
+        } else {
+            self.banner(&format!("PLAY [{name}]{mode}"))
+        }
     }
 
     fn task_start(&mut self, task: &Arc<Task>, name: &str) {
@@ -256,7 +267,11 @@ impl Callback for Default {
         if !(r.looped && !r.items.is_empty()) {
             self.path(r);
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
-            let text = format!("fatal: [{}]: FAILED! => {}", Self::label(r, &r.value), self.text(&keep(&shown, &r.value)));
+            let text = format!(
+                "fatal: [{}]: FAILED! => {}",
+                Self::label(r, &r.value),
+                self.text(&keep(&shown, &r.value))
+            );
             self.complain(&text, &self.colors.error);
         }
         if ignored {
@@ -346,7 +361,8 @@ impl Callback for Default {
     }
 
     fn retry(&mut self, r: &TaskResult, left: i64) {
-        let mut text = format!("FAILED - RETRYING: [{}]: {} ({left} retries left).", Self::label(r, &r.value), r.name);
+        let mut text =
+            format!("FAILED - RETRYING: [{}]: {} ({left} retries left).", Self::label(r, &r.value), r.name);
         if display::verbosity() > 2 {
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
             text.push_str(&format!("Result was: {}", self.text(&shown)));
@@ -358,7 +374,13 @@ impl Callback for Default {
     fn poll(&mut self, r: &TaskResult) {
         let text = |k: &str| r.value.get(k).and_then(|v| v.to_text().ok()).unwrap_or_default();
         self.say(
-            &format!("ASYNC POLL on {}: jid={} started={} finished={}", r.host, text("ansible_job_id"), text("started"), text("finished")),
+            &format!(
+                "ASYNC POLL on {}: jid={} started={} finished={}",
+                r.host,
+                text("ansible_job_id"),
+                text("started"),
+                text("finished")
+            ),
             &self.colors.verbose,
         );
     }
@@ -367,13 +389,19 @@ impl Callback for Default {
         if r.fields.no_log {
             return;
         }
-        let values: Vec<Dict> = if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] };
+        let values: Vec<Dict> =
+            if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] };
         for v in values {
             let Some(diff) = v.get("diff") else { continue };
             if r.looped && !flag(&v, "changed") {
                 continue;
             }
-            let text = super::default::differences(&diff, &self.colors.added, &self.colors.removed, &self.colors.lines);
+            let text = super::default::differences(
+                &diff,
+                &self.colors.added,
+                &self.colors.removed,
+                &self.colors.lines,
+            );
             if !text.is_empty() {
                 self.ensure_banner(r);
                 display::out(&text);
@@ -440,13 +468,27 @@ impl Callback for Default {
             hosts.sort();
             hosts.dedup();
             for h in hosts {
-                let d: Dict = custom.iter().filter(|(x, _, _)| x == h).map(|(_, k, v)| (Value::from(k), v.clone())).collect();
-                display::out(&format!("\t{h}: {}", super::json::dumps(&Value::Dict(d), None, true).replace('\n', "")));
+                let d: Dict = custom
+                    .iter()
+                    .filter(|(x, _, _)| x == h)
+                    .map(|(_, k, v)| (Value::from(k), v.clone()))
+                    .collect();
+                display::out(&format!(
+                    "\t{h}: {}",
+                    super::json::dumps(&Value::Dict(d), None, true).replace('\n', "")
+                ));
             }
-            let run: Dict = custom.iter().filter(|(x, _, _)| x == "_run").map(|(_, k, v)| (Value::from(k), v.clone())).collect();
+            let run: Dict = custom
+                .iter()
+                .filter(|(x, _, _)| x == "_run")
+                .map(|(_, k, v)| (Value::from(k), v.clone()))
+                .collect();
             if !run.is_empty() {
                 display::out("");
-                display::out(&format!("\tRUN: {}", super::json::dumps(&Value::Dict(run), None, true).replace('\n', "")));
+                display::out(&format!(
+                    "\tRUN: {}",
+                    super::json::dumps(&Value::Dict(run), None, true).replace('\n', "")
+                ));
             }
             display::out("\n");
         }
@@ -480,10 +522,12 @@ fn columns() -> usize {
 pub fn differences(diff: &Value, added: &str, removed: &str, lines: &str) -> String {
     let mut out = String::new();
     for d in crate::playbook::keyword::items(diff) {
-        let text = |k: &str| d.get(k).and_then(|v| match v {
-            Value::Dict(_) | Value::List(_) => Some(super::json::dumps(&v, Some(4), true) + "\n"),
-            other => other.to_text().ok(),
-        });
+        let text = |k: &str| {
+            d.get(k).and_then(|v| match v {
+                Value::Dict(_) | Value::List(_) => Some(super::json::dumps(&v, Some(4), true) + "\n"),
+                other => other.to_text().ok(),
+            })
+        };
         if d.get("dst_binary").is_some() {
             out.push_str("diff skipped: destination file appears to be binary\n");
         }
@@ -496,9 +540,21 @@ pub fn differences(diff: &Value, added: &str, removed: &str, lines: &str) -> Str
         if let Some(n) = text("src_larger") {
             out.push_str(&format!("diff skipped: source file size is greater than {n}\n"));
         }
-        if let (Some(before), Some(after)) = (d.get("before").map(|_| text("before").unwrap_or_default()), d.get("after").map(|_| text("after").unwrap_or_default())) {
-            let head = |k: &str, name: &str| text(k).map_or_else(|| name.to_owned(), |h| format!("{name}: {h}"));
-            out.push_str(&unified(&before, &after, &head("before_header", "before"), &head("after_header", "after"), added, removed, lines));
+        if let (Some(before), Some(after)) = (
+            d.get("before").map(|_| text("before").unwrap_or_default()),
+            d.get("after").map(|_| text("after").unwrap_or_default()),
+        ) {
+            let head =
+                |k: &str, name: &str| text(k).map_or_else(|| name.to_owned(), |h| format!("{name}: {h}"));
+            out.push_str(&unified(
+                &before,
+                &after,
+                &head("before_header", "before"),
+                &head("after_header", "after"),
+                added,
+                removed,
+                lines,
+            ));
         }
         if let Some(p) = text("prepared") {
             out.push_str(&p);
@@ -508,7 +564,15 @@ pub fn differences(diff: &Value, added: &str, removed: &str, lines: &str) -> Str
 }
 
 /// A unified difference of two texts, with three lines around.
-fn unified(before: &str, after: &str, from: &str, to: &str, added: &str, removed: &str, hunk: &str) -> String {
+fn unified(
+    before: &str,
+    after: &str,
+    from: &str,
+    to: &str,
+    added: &str,
+    removed: &str,
+    hunk: &str,
+) -> String {
     let a: Vec<&str> = before.split_inclusive('\n').collect();
     let b: Vec<&str> = after.split_inclusive('\n').collect();
     let ops = super::dump_diff::opcodes(&a, &b);
@@ -517,7 +581,11 @@ fn unified(before: &str, after: &str, from: &str, to: &str, added: &str, removed
     }
     let mut out = String::new();
     let paint = |t: &str, c: &str| display::paint(t, c);
-    out.push_str(&format!("{}\n{}\n", paint(&format!("--- {from}"), removed), paint(&format!("+++ {to}"), added)));
+    out.push_str(&format!(
+        "{}\n{}\n",
+        paint(&format!("--- {from}"), removed),
+        paint(&format!("+++ {to}"), added)
+    ));
     for group in super::dump_diff::groups(&ops, 3) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let range = |s: usize, e: usize| match e - s {
@@ -525,7 +593,10 @@ fn unified(before: &str, after: &str, from: &str, to: &str, added: &str, removed
             1 => format!("{}", s + 1),
             n => format!("{},{n}", s + 1),
         };
-        out.push_str(&paint(&format!("@@ -{} +{} @@", range(first.a.start, last.a.end), range(first.b.start, last.b.end)), hunk));
+        out.push_str(&paint(
+            &format!("@@ -{} +{} @@", range(first.a.start, last.a.end), range(first.b.start, last.b.end)),
+            hunk,
+        ));
         out.push('\n');
         let line = |out: &mut String, mark: char, text: &str, color: Option<&str>| {
             let body = text.strip_suffix('\n');

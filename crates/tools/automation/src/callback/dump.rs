@@ -9,7 +9,8 @@ use crate::playbook::Task;
 use super::json;
 
 /// What a censored result shows.
-pub const CENSORED: &str = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+pub const CENSORED: &str =
+    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +26,22 @@ pub enum Format {
 
 /// Whether a result's content is shown although all is well.
 pub fn verbose(d: &Dict) -> bool {
-    (display::verbosity() > 0 || d.contains("_ansible_verbose_always")) && !d.contains("_ansible_verbose_override")
+    (display::verbosity() > 0 || d.contains("_ansible_verbose_always"))
+        && !d.contains("_ansible_verbose_override")
 }
 
 /// A result as it may be shown: without what is only the engine's; censored where it must be.
 pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
     if no_log && crate::config::current().value("DEFAULT_NO_LOG").as_bool() != Some(false) || no_log {
         let out = Dict::new();
-        for key in ["attempts", "changed", "retries", "_ansible_no_log", "_ansible_item_label", "_ansible_delegated_vars"] {
+        for key in [
+            "attempts",
+            "changed",
+            "retries",
+            "_ansible_no_log",
+            "_ansible_item_label",
+            "_ansible_delegated_vars",
+        ] {
             if let Some(v) = d.get(key) {
                 out.insert(key, v);
             }
@@ -48,7 +57,9 @@ pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
         if out.contains("msg") && !flag(d, "failed") {
             let keys: Vec<String> = out.keys().iter().filter_map(|k| k.as_str().map(str::to_owned)).collect();
             for k in keys {
-                if !matches!(k.as_str(), "msg" | "exception" | "warnings" | "deprecations") && !k.starts_with('_') {
+                if !matches!(k.as_str(), "msg" | "exception" | "warnings" | "deprecations")
+                    && !k.starts_with('_')
+                {
                     out.remove(&k);
                 }
             }
@@ -159,7 +170,8 @@ fn scalar(v: &serde_json::Value) -> String {
                 && !s.contains(" #")
                 && !s.ends_with([':', ' '])
                 && !s.contains('\n')
-                && pileus_yaml::load(s, &pileus_yaml::Options::default()).is_ok_and(|d| d.value.as_str() == Some(s));
+                && pileus_yaml::load(s, &pileus_yaml::Options::default())
+                    .is_ok_and(|d| d.value.as_str() == Some(s));
             if plain { s.clone() } else { format!("'{}'", s.replace('\'', "''")) }
         }
     }

@@ -14,7 +14,12 @@ pub struct Op {
     pub b: Range<usize>,
 }
 
-fn longest<'a>(a: &[&'a str], places: &HashMap<&'a str, Vec<usize>>, ar: Range<usize>, br: Range<usize>) -> (usize, usize, usize) {
+fn longest<'a>(
+    a: &[&'a str],
+    places: &HashMap<&'a str, Vec<usize>>,
+    ar: Range<usize>,
+    br: Range<usize>,
+) -> (usize, usize, usize) {
     let (mut bi, mut bj, mut size) = (ar.start, br.start, 0);
     let mut lengths: HashMap<usize, usize> = HashMap::new();
     for i in ar.clone() {

@@ -83,7 +83,8 @@ fn write(out: &mut String, value: &Value, indent: Option<usize>, sort: bool, dep
         Value::List(l) => list(out, &l.items()),
         Value::Tuple(t) => list(out, t),
         Value::Dict(d) => {
-            let mut items: Vec<(String, Value)> = d.items().into_iter().map(|(k, v)| (k.json_key(), v)).collect();
+            let mut items: Vec<(String, Value)> =
+                d.items().into_iter().map(|(k, v)| (k.json_key(), v)).collect();
             if items.is_empty() {
                 out.push_str("{}");
                 return;
@@ -115,8 +116,15 @@ mod tests {
 
     #[test]
     fn as_python_writes() {
-        let v = Value::dict([("b", Value::list(vec![1i64.into(), "x\"é".into()])), ("a", Value::Float(1.0)), ("c", Value::list(vec![]))]);
+        let v = Value::dict([
+            ("b", Value::list(vec![1i64.into(), "x\"é".into()])),
+            ("a", Value::Float(1.0)),
+            ("c", Value::list(vec![])),
+        ]);
         assert_eq!(dumps(&v, None, true), r#"{"a": 1.0, "b": [1, "x\"é"], "c": []}"#);
-        assert_eq!(dumps(&v, Some(4), true), "{\n    \"a\": 1.0,\n    \"b\": [\n        1,\n        \"x\\\"é\"\n    ],\n    \"c\": []\n}");
+        assert_eq!(
+            dumps(&v, Some(4), true),
+            "{\n    \"a\": 1.0,\n    \"b\": [\n        1,\n        \"x\\\"é\"\n    ],\n    \"c\": []\n}"
+        );
     }
 }

@@ -32,7 +32,8 @@ fn raw(r: &TaskResult, caption: &str) -> String {
 impl Minimal {
     fn show(r: &TaskResult, caption: &str, color: &str) {
         let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
-        let out = if RAW.contains(&&*r.task.action) && !r.value.contains("ansible_job_id") && !r.fields.no_log {
+        let out = if RAW.contains(&&*r.task.action) && !r.value.contains("ansible_job_id") && !r.fields.no_log
+        {
             raw(r, caption)
         } else {
             format!("{} | {caption} => {}", r.host, dump::results(&shown, Some(4), Format::Json))
@@ -49,7 +50,11 @@ impl Callback for Minimal {
         if let Some(e) = &r.error {
             display::err(&format!("[ERROR]: {}", e.details()), "red");
         }
-        if RAW.contains(&&*r.task.action) && r.value.contains("rc") { Self::show(r, "FAILED", "red") } else { Self::show(r, "FAILED!", "red") }
+        if RAW.contains(&&*r.task.action) && r.value.contains("rc") {
+            Self::show(r, "FAILED", "red")
+        } else {
+            Self::show(r, "FAILED!", "red")
+        }
     }
     fn skipped(&mut self, r: &TaskResult) {
         display::out(&display::paint(&format!("{} | SKIPPED", r.host), "cyan"));
@@ -84,7 +89,11 @@ impl Oneline {
             line
         } else {
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
-            format!("{} | {caption} => {}", r.host, dump::results(&shown, None, Format::Json).replace('\n', ""))
+            format!(
+                "{} | {caption} => {}",
+                r.host,
+                dump::results(&shown, None, Format::Json).replace('\n', "")
+            )
         };
         display::out(&display::paint(&out, color));
     }
@@ -101,7 +110,10 @@ impl Callback for Oneline {
         display::out(&display::paint(&format!("{} | SKIPPED", r.host), "cyan"));
     }
     fn unreachable(&mut self, r: &TaskResult) {
-        display::out(&display::paint(&format!("{} | UNREACHABLE!: {}", r.host, text(&r.value, "msg")), "bright red"));
+        display::out(&display::paint(
+            &format!("{} | UNREACHABLE!: {}", r.host, text(&r.value, "msg")),
+            "bright red",
+        ));
     }
 }
 

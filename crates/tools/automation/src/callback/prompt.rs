@@ -38,7 +38,9 @@ pub fn ask(world: &World, d: &Dict, name: &str) -> Result<Value, Error> {
         return finish(world, d, v);
     }
     let read = |m: &str| -> Result<String, Error> {
-        crate::vault::prompt::ask(m, private).map_err(|e| Error::new(e.to_string())).map(Option::unwrap_or_default)
+        crate::vault::prompt::ask(m, private)
+            .map_err(|e| Error::new(e.to_string()))
+            .map(Option::unwrap_or_default)
     };
     let mut answer = read(&message)?;
     if flag(d, "confirm", false) {

@@ -43,8 +43,18 @@ const OWN: [Opt; 8] = [
 /// The whole program; the exit code.
 pub fn main(args: &[OsString]) -> i32 {
     // tasks of playbooks are not this program's
-    let playbooks = ["tags", "skip-tags", "list-tasks", "list-tags", "step", "start-at-task", "syntax-check", "force-handlers"];
-    let mut known: Vec<Opt> = options::RUNNING.iter().filter(|o| !playbooks.contains(&o.long[0])).copied().collect();
+    let playbooks = [
+        "tags",
+        "skip-tags",
+        "list-tasks",
+        "list-tags",
+        "step",
+        "start-at-task",
+        "syntax-check",
+        "force-handlers",
+    ];
+    let mut known: Vec<Opt> =
+        options::RUNNING.iter().filter(|o| !playbooks.contains(&o.long[0])).copied().collect();
     known.extend(OWN);
     let given = match options::parse(args, &known) {
         Ok(g) => g,
@@ -59,7 +69,11 @@ pub fn main(args: &[OsString]) -> i32 {
         return 0;
     }
     let [pattern] = given.rest.as_slice() else {
-        return usage(if given.rest.is_empty() { "the following arguments are required: pattern" } else { "unrecognized arguments" });
+        return usage(if given.rest.is_empty() {
+            "the following arguments are required: pattern"
+        } else {
+            "unrecognized arguments"
+        });
     };
     match run(&given, pattern) {
         Ok(code) => code,
@@ -79,7 +93,9 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
     let config = running::settings(given)?;
     let name = if given.has("one-line") {
         "oneline".to_owned()
-    } else if config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS") && config.get("DEFAULT_STDOUT_CALLBACK").is_some_and(|s| s.origin != "default") {
+    } else if config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS")
+        && config.get("DEFAULT_STDOUT_CALLBACK").is_some_and(|s| s.origin != "default")
+    {
         config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("minimal").to_owned()
     } else {
         "minimal".to_owned()
@@ -98,12 +114,15 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
         }
         return Ok(0);
     }
-    let module = given.last("module-name").map_or_else(|| config.text("DEFAULT_MODULE_NAME").unwrap_or("command").to_owned(), str::to_owned);
+    let module = given
+        .last("module-name")
+        .map_or_else(|| config.text("DEFAULT_MODULE_NAME").unwrap_or("command").to_owned(), str::to_owned);
     let short = names::short(&module).to_owned();
     if matches!(short.as_str(), "import_playbook") {
         return Err(Error::options(format!("'{module}' is not a valid action for ad-hoc commands")));
     }
-    let text = given.last("args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
+    let text =
+        given.last("args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
     if matches!(short.as_str(), "command" | "shell" | "script" | "raw") && text.is_empty() {
         return Err(Error::options(format!("No argument passed to {module} module")));
     }
@@ -119,17 +138,25 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
     let action = args.copy();
     action.insert("module", module.as_str());
     task.insert("action", Value::Dict(action));
-    task.insert("timeout", given.last("task-timeout").map_or(Value::Int(config.int("TASK_TIMEOUT")), Value::from));
+    task.insert(
+        "timeout",
+        given.last("task-timeout").map_or(Value::Int(config.int("TASK_TIMEOUT")), Value::from),
+    );
     if let Some(b) = given.last("background").filter(|b| *b != "0") {
         task.insert("async", b);
-        task.insert("poll", given.last("poll").map_or(Value::Int(config.int("DEFAULT_POLL_INTERVAL")), Value::from));
+        task.insert(
+            "poll",
+            given.last("poll").map_or(Value::Int(config.int("DEFAULT_POLL_INTERVAL")), Value::from),
+        );
     }
     let entry = Dict::new();
     entry.insert("name", "Ansible Ad-Hoc");
     entry.insert("hosts", Value::Str(Str::new(pattern)));
     entry.insert("gather_facts", false);
     entry.insert("tasks", Value::list(vec![Value::Dict(task)]));
-    let base = given.last("playbook-dir").map_or_else(|| crate::source::paths::unfrack("."), crate::source::paths::unfrack);
+    let base = given
+        .last("playbook-dir")
+        .map_or_else(|| crate::source::paths::unfrack("."), crate::source::paths::unfrack);
     world.files.set_base(&base);
     let parsed = Arc::new(play::parse(&Value::Dict(entry), &base.as_str().into(), None)?);
     let ended = plays::play(&world, &parsed)?;

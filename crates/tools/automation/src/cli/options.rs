@@ -61,20 +61,33 @@ pub fn parse(args: &[OsString], known: &[Opt]) -> Result<Given, String> {
         if let Some(long) = a.strip_prefix("--") {
             let (name, joined) = long.split_once('=').map_or((long, None), |(n, v)| (n, Some(v.to_owned())));
             let exact: Vec<&Opt> = known.iter().filter(|o| o.long.contains(&name)).collect();
-            let hits: Vec<&Opt> = if exact.is_empty() { known.iter().filter(|o| o.long.iter().any(|l| l.starts_with(name))).collect() } else { exact };
+            let hits: Vec<&Opt> = if exact.is_empty() {
+                known.iter().filter(|o| o.long.iter().any(|l| l.starts_with(name))).collect()
+            } else {
+                exact
+            };
             let opt = match hits.as_slice() {
                 [one] => *one,
                 [] => return Err(format!("unrecognized arguments: {a}")),
                 many => {
-                    let names: Vec<String> = many.iter().flat_map(|o| o.long.iter()).filter(|l| l.starts_with(name)).map(|l| format!("--{l}")).collect();
+                    let names: Vec<String> = many
+                        .iter()
+                        .flat_map(|o| o.long.iter())
+                        .filter(|l| l.starts_with(name))
+                        .map(|l| format!("--{l}"))
+                        .collect();
                     return Err(format!("ambiguous option: --{name} could match {}", names.join(", ")));
                 }
             };
             let shown = || names(opt);
             let value = match (opt.value, joined) {
                 (true, Some(v)) => v,
-                (true, None) => it.next().ok_or_else(|| format!("argument {}: expected one argument", shown()))?,
-                (false, Some(v)) => return Err(format!("argument {}: ignored explicit argument '{v}'", shown())),
+                (true, None) => {
+                    it.next().ok_or_else(|| format!("argument {}: expected one argument", shown()))?
+                }
+                (false, Some(v)) => {
+                    return Err(format!("argument {}: ignored explicit argument '{v}'", shown()));
+                }
                 (false, None) => String::new(),
             };
             out.options.push((opt.long[0], value));
@@ -157,10 +170,16 @@ mod tests {
     #[test]
     fn as_argparse() {
         let g = given(&["-vvi", "hosts", "site.yml", "--extra-vars=a=b", "--syn", "-e", "c=d"]).unwrap();
-        assert_eq!((g.count("verbose"), g.last("inventory"), g.rest.as_slice()), (2, Some("hosts"), &["site.yml".to_owned()][..]));
+        assert_eq!(
+            (g.count("verbose"), g.last("inventory"), g.rest.as_slice()),
+            (2, Some("hosts"), &["site.yml".to_owned()][..])
+        );
         assert_eq!(g.all("extra-vars"), ["a=b", "c=d"]);
         assert!(g.has("syntax-check"));
         assert!(given(&["--list"]).unwrap_err().starts_with("ambiguous option: --list could match"));
-        assert_eq!(given(&["-i"]).unwrap_err(), "argument -i/--inventory/--inventory-file: expected one argument");
+        assert_eq!(
+            given(&["-i"]).unwrap_err(),
+            "argument -i/--inventory/--inventory-file: expected one argument"
+        );
     }
 }

@@ -95,7 +95,10 @@ fn run(given: &Given) -> Result<i32, Error> {
     let world = running::world(given, config, callbacks, true)?;
     let _ = names::set_finder_once();
     let mut code = Ended::OK;
-    let listing = given.has("list-hosts") || given.has("list-tasks") || given.has("list-tags") || given.has("syntax-check");
+    let listing = given.has("list-hosts")
+        || given.has("list-tasks")
+        || given.has("list-tags")
+        || given.has("syntax-check");
     for path in &given.rest {
         let full = locate(&world.files, path);
         let dir = crate::playbook::build::directory(&full).to_string();
@@ -168,7 +171,10 @@ fn retry(config: &config::Config, world: &World, playbook: &str) {
     }
     lost.sort();
     let stem = Path::new(playbook).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let dir = config.text("RETRY_FILES_SAVE_PATH").map(paths::unfrack).unwrap_or_else(|| crate::playbook::build::directory(playbook).to_string());
+    let dir = config
+        .text("RETRY_FILES_SAVE_PATH")
+        .map(paths::unfrack)
+        .unwrap_or_else(|| crate::playbook::build::directory(playbook).to_string());
     let file = format!("{dir}/{stem}.retry");
     match std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&file, lost.join("\n") + "\n")) {
         Ok(()) => display::out(&format!("\tto retry, use: --limit @{file}")),
@@ -194,11 +200,28 @@ fn list(world: &Arc<World>, given: &Given, path: &str, full: &str) -> Result<(),
     Ok(())
 }
 
-fn list_play(world: &Arc<World>, play: &Play, number: usize, hosts: bool, tasks: bool, tags: bool) -> Result<(), Error> {
-    let own: Vec<String> = play.keywords.get(K::Tags).map(crate::playbook::keyword::items).unwrap_or_default().iter().filter_map(|t| t.to_text().ok()).collect();
+fn list_play(
+    world: &Arc<World>,
+    play: &Play,
+    number: usize,
+    hosts: bool,
+    tasks: bool,
+    tags: bool,
+) -> Result<(), Error> {
+    let own: Vec<String> = play
+        .keywords
+        .get(K::Tags)
+        .map(crate::playbook::keyword::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|t| t.to_text().ok())
+        .collect();
     let pattern = plays::pattern(world, play)?;
     let name = plays::name(world, play);
-    let mut text = format!("\n  play #{number} ({pattern}): {}", if play.keywords.get(K::Name).is_some() { name } else { pattern.clone() });
+    let mut text = format!(
+        "\n  play #{number} ({pattern}): {}",
+        if play.keywords.get(K::Name).is_some() { name } else { pattern.clone() }
+    );
     text.push_str(&format!("\tTAGS: [{}]", own.join(",")));
     if hosts {
         let found = plays::hosts(world, play)?;
@@ -245,9 +268,15 @@ fn block(world: &Arc<World>, b: &Block, show: bool, lines: &mut String, all: &mu
                     }
                 }
                 if show {
-                    let own = t.name().and_then(|n| n.to_text().ok()).filter(|n| !n.is_empty()).unwrap_or_else(|| t.written.to_string());
+                    let own = t
+                        .name()
+                        .and_then(|n| n.to_text().ok())
+                        .filter(|n| !n.is_empty())
+                        .unwrap_or_else(|| t.written.to_string());
                     let name = match &t.frame.role {
-                        Some(r) => format!("{} : {own}", if r.collection.is_some() { &r.full_name } else { &r.name }),
+                        Some(r) => {
+                            format!("{} : {own}", if r.collection.is_some() { &r.full_name } else { &r.name })
+                        }
                         None => own,
                     };
                     lines.push_str(&format!("      {name}\tTAGS: [{}]\n", tags.join(", ")));

@@ -73,12 +73,18 @@ pub fn extra(given: &Given, files: &Files) -> Result<Dict, Error> {
             Value::Dict(d) => {
                 if let Some(raw) = d.get("_raw_params") {
                     let _ = raw;
-                    return Err(Error::options(format!("Invalid extra vars data supplied. '{text}' could not be made into a dictionary")));
+                    return Err(Error::options(format!(
+                        "Invalid extra vars data supplied. '{text}' could not be made into a dictionary"
+                    )));
                 }
                 merge::into(&out, &d, config::current().text("DEFAULT_HASH_BEHAVIOUR") == Some("merge"));
             }
             Value::None => {}
-            _ => return Err(Error::options(format!("Invalid extra vars data supplied. '{text}' could not be made into a dictionary"))),
+            _ => {
+                return Err(Error::options(format!(
+                    "Invalid extra vars data supplied. '{text}' could not be made into a dictionary"
+                )));
+            }
         }
     }
     Ok(out)
@@ -101,18 +107,34 @@ pub fn words(list: &[String]) -> Vec<String> {
 /// Where one cannot be read.
 fn passwords(given: &Given, config: &config::Config) -> Result<HashMap<&'static str, String>, Error> {
     let mut out = HashMap::new();
-    let file = |name: &str, setting: &str| given.last(name).map(str::to_owned).or_else(|| config.text(setting).map(str::to_owned));
-    let read = |path: &str| std::fs::read_to_string(paths::unfrack(path)).map(|t| t.trim_end_matches(['\r', '\n']).to_owned()).map_err(|e| Error::new(format!("Could not read password file {path}: {e}")));
+    let file = |name: &str, setting: &str| {
+        given.last(name).map(str::to_owned).or_else(|| config.text(setting).map(str::to_owned))
+    };
+    let read = |path: &str| {
+        std::fs::read_to_string(paths::unfrack(path))
+            .map(|t| t.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|e| Error::new(format!("Could not read password file {path}: {e}")))
+    };
     if given.has("ask-pass") || config.bool("DEFAULT_ASK_PASS") {
-        out.insert("ansible_password", vault::prompt::ask("SSH password: ", true).ok().flatten().unwrap_or_default());
+        out.insert(
+            "ansible_password",
+            vault::prompt::ask("SSH password: ", true).ok().flatten().unwrap_or_default(),
+        );
     } else if let Some(f) = file("connection-password-file", "CONNECTION_PASSWORD_FILE") {
         out.insert("ansible_password", read(&f)?);
     }
     if given.has("ask-become-pass") || config.bool("DEFAULT_BECOME_ASK_PASS") {
         let default = out.get("ansible_password").cloned();
-        let prompt = if default.is_some() { "BECOME password[defaults to SSH password]: " } else { "BECOME password: " };
+        let prompt = if default.is_some() {
+            "BECOME password[defaults to SSH password]: "
+        } else {
+            "BECOME password: "
+        };
         let typed = vault::prompt::ask(prompt, true).ok().flatten().unwrap_or_default();
-        out.insert("ansible_become_password", if typed.is_empty() { default.unwrap_or_default() } else { typed });
+        out.insert(
+            "ansible_become_password",
+            if typed.is_empty() { default.unwrap_or_default() } else { typed },
+        );
     } else if let Some(f) = file("become-password-file", "BECOME_PASSWORD_FILE") {
         out.insert("ansible_become_password", read(&f)?);
     }
@@ -123,12 +145,19 @@ fn passwords(given: &Given, config: &config::Config) -> Result<HashMap<&'static 
 ///
 /// # Errors
 /// Where the inventory or the extra variables cannot be read.
-pub fn world(given: &Given, config: &config::Config, callbacks: Vec<Box<dyn Callback>>, tags: bool) -> Result<Arc<World>, Error> {
+pub fn world(
+    given: &Given,
+    config: &config::Config,
+    callbacks: Vec<Box<dyn Callback>>,
+    tags: bool,
+) -> Result<Arc<World>, Error> {
     secrets(given, config)?;
     let files = Arc::new(Files::new());
     let extra = extra(given, &files)?;
     let forks = match given.last("forks") {
-        Some(n) => n.parse::<i64>().map_err(|_| Error::options(format!("argument -f/--forks: invalid int value: '{n}'")))?,
+        Some(n) => n
+            .parse::<i64>()
+            .map_err(|_| Error::options(format!("argument -f/--forks: invalid int value: '{n}'")))?,
         None => config.int("DEFAULT_FORKS"),
     };
     if forks < 1 {
@@ -138,7 +167,12 @@ pub fn world(given: &Given, config: &config::Config, callbacks: Vec<Box<dyn Call
     if given.has("become") || config.bool("DEFAULT_BECOME") {
         keywords.insert("become", Value::Bool(true));
     }
-    for (option, keyword) in [("become-method", "become_method"), ("become-user", "become_user"), ("connection", "connection"), ("user", "remote_user")] {
+    for (option, keyword) in [
+        ("become-method", "become_method"),
+        ("become-user", "become_user"),
+        ("connection", "connection"),
+        ("user", "remote_user"),
+    ] {
         if let Some(v) = given.last(option) {
             keywords.insert(keyword, Value::from(v));
         }
@@ -147,7 +181,8 @@ pub fn world(given: &Given, config: &config::Config, callbacks: Vec<Box<dyn Call
     if sources.is_empty() {
         sources = config.list("DEFAULT_HOST_LIST");
     }
-    let limit = given.last("limit").map(str::to_owned).or_else(|| config.text("DEFAULT_SUBSET").map(str::to_owned));
+    let limit =
+        given.last("limit").map(str::to_owned).or_else(|| config.text("DEFAULT_SUBSET").map(str::to_owned));
     let inventory: Arc<dyn Inventory> = crate::inventory::open(&sources, limit.as_deref(), &extra)?;
     let mut only = if tags { words(&given.all("tags")) } else { Vec::new() };
     if only.is_empty() && tags {
@@ -167,7 +202,10 @@ pub fn world(given: &Given, config: &config::Config, callbacks: Vec<Box<dyn Call
         tags: only,
         skip_tags: skip,
         limit,
-        inventory: sources.iter().map(|s| if s.contains(',') { s.clone() } else { paths::unfrack(s) }).collect(),
+        inventory: sources
+            .iter()
+            .map(|s| if s.contains(',') { s.clone() } else { paths::unfrack(s) })
+            .collect(),
         step: given.has("step"),
         start_at: given.last("start-at-task").map(str::to_owned),
         force_handlers: given.has("force-handlers") || config.bool("DEFAULT_FORCE_HANDLERS"),
@@ -179,7 +217,11 @@ pub fn world(given: &Given, config: &config::Config, callbacks: Vec<Box<dyn Call
         let key = paths::unfrack(v);
         extra_default(&extra, "ansible_private_key_file", &key);
     }
-    for (option, var) in [("ssh-common-args", "ansible_ssh_common_args"), ("ssh-extra-args", "ansible_ssh_extra_args"), ("timeout", "ansible_ssh_timeout")] {
+    for (option, var) in [
+        ("ssh-common-args", "ansible_ssh_common_args"),
+        ("ssh-extra-args", "ansible_ssh_extra_args"),
+        ("timeout", "ansible_ssh_timeout"),
+    ] {
         if let Some(v) = given.last(option) {
             extra_default(&extra, var, v);
         }
@@ -202,7 +244,9 @@ pub fn version(program: &str) {
     let here = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
     println!("{program} [core {full}]");
     println!("  config file = {file}");
-    println!("  configured module search path = ['{home}/.ansible/plugins/modules', '/usr/share/ansible/plugins/modules']");
+    println!(
+        "  configured module search path = ['{home}/.ansible/plugins/modules', '/usr/share/ansible/plugins/modules']"
+    );
     println!("  ansible python module location = {here} (native)");
     println!("  ansible collection location = {home}/.ansible/collections:/usr/share/ansible/collections");
     println!("  executable location = {here}");

@@ -72,7 +72,8 @@ pub struct Fields {
 /// Where it isn't that.
 pub fn convert(k: K, v: &Value) -> Result<Value, Error> {
     let bad = |kind: &str| {
-        Error::new(format!("The value {} could not be converted to '{kind}'.", v.repr())).at(v.origin().cloned())
+        Error::new(format!("The value {} could not be converted to '{kind}'.", v.repr()))
+            .at(v.origin().cloned())
     };
     Ok(match k.row().holds {
         Holds::Bool => match v {
@@ -137,7 +138,9 @@ impl Fields {
         };
         let flag = |k: K| -> Result<bool, Error> { Ok(get(k)?.and_then(|v| v.as_bool()).unwrap_or(false)) };
         let int = |k: K| -> Result<Option<i64>, Error> { Ok(get(k)?.and_then(|v| v.as_int())) };
-        let text = |k: K| -> Result<Option<String>, Error> { Ok(get(k)?.and_then(|v| v.as_str().map(str::to_owned))) };
+        let text = |k: K| -> Result<Option<String>, Error> {
+            Ok(get(k)?.and_then(|v| v.as_str().map(str::to_owned)))
+        };
         let mut out = Self {
             no_log: flag(K::NoLog)?,
             ignore_errors: flag(K::IgnoreErrors)?,
@@ -184,7 +187,12 @@ impl Fields {
             let Some(v) = keyword(world, K::Vars, &entry, vars)? else { continue };
             for layer in items(&v) {
                 let Value::Dict(d) = &layer else {
-                    return Err(Error::new(format!("environment must be a dictionary, received {} ({})", layer.repr(), layer.type_name())).at(entry.origin().cloned()));
+                    return Err(Error::new(format!(
+                        "environment must be a dictionary, received {} ({})",
+                        layer.repr(),
+                        layer.type_name()
+                    ))
+                    .at(entry.origin().cloned()));
                 };
                 for (k, v) in d.items() {
                     let (k, v) = (k.to_text().map_err(Error::from)?, v.to_text().map_err(Error::from)?);

@@ -168,7 +168,11 @@ pub fn missing(path: &str) -> Error {
 pub fn path(world: &Arc<World>, run: &Arc<Run>, task: &Task, wanted: &Wanted) -> Option<String> {
     let Wanted::Tasks { file, .. } = wanted else { return None };
     let builder = Builder { files: &world.files, play: &run.play, render: &**world };
-    Some(builder.find_tasks(file, &task.frame, task.handler).unwrap_or_else(|| builder.missing(file, &task.frame)))
+    Some(
+        builder
+            .find_tasks(file, &task.frame, task.handler)
+            .unwrap_or_else(|| builder.missing(file, &task.frame)),
+    )
 }
 
 /// The keywords and variables of `apply`.
@@ -184,7 +188,11 @@ fn apply(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<(Keywords
         }
     };
     let Value::Dict(d) = &value else {
-        return Err(Error::parser(format!("Expected a dict for apply but got {} instead", task::class(&value))).at(inc.task.origin.clone()));
+        return Err(Error::parser(format!(
+            "Expected a dict for apply but got {} instead",
+            task::class(&value)
+        ))
+        .at(inc.task.origin.clone()));
     };
     let mut vars = None;
     for (k, v) in d.items() {
@@ -192,7 +200,10 @@ fn apply(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<(Keywords
         match keyword::find(&name, on::BLOCK) {
             Some(K::Vars) => vars = v.as_dict().cloned(),
             Some(kind) => kw.set(kind, task::checked(kind, &v, "Block", &k)?),
-            None => return Err(Error::parser(format!("'{name}' is not a valid attribute for a Block")).at(k.origin().cloned())),
+            None => {
+                return Err(Error::parser(format!("'{name}' is not a valid attribute for a Block"))
+                    .at(k.origin().cloned()));
+            }
         }
     }
     Ok((kw, vars))

@@ -144,7 +144,14 @@ pub struct Iterator {
 
 impl Iterator {
     /// At the play's beginning. `setup` is the task that gathers facts; `start_at` says from which task to run.
-    pub fn new(play: &Arc<Play>, hosts: &[Name], blocks: Vec<Arc<Block>>, setup: Option<Arc<Block>>, gathers: &dyn Fn(&Name) -> bool, start: Option<&dyn Fn(&Task) -> bool>) -> Self {
+    pub fn new(
+        play: &Arc<Play>,
+        hosts: &[Name],
+        blocks: Vec<Arc<Block>>,
+        setup: Option<Arc<Block>>,
+        gathers: &dyn Fn(&Name) -> bool,
+        start: Option<&dyn Fn(&Task) -> bool>,
+    ) -> Self {
         let mut tasks = Vec::new();
         if let Some(b) = &setup {
             tasks.extend(b.tasks());
@@ -152,7 +159,14 @@ impl Iterator {
         for b in &blocks {
             tasks.extend(b.tasks());
         }
-        let mut out = Self { states: HashMap::new(), tasks, cursor: 0, notified: HashMap::new(), setup, play: play.clone() };
+        let mut out = Self {
+            states: HashMap::new(),
+            tasks,
+            cursor: 0,
+            notified: HashMap::new(),
+            setup,
+            play: play.clone(),
+        };
         for h in hosts {
             let mut s = State::new(blocks.clone());
             s.pending_setup = out.setup.is_some() && gathers(h);
@@ -400,7 +414,9 @@ impl Iterator {
     }
     /// Whether a failure of this host's current task would be rescued.
     pub fn is_rescuing(&self, host: &str) -> bool {
-        self.states.get(host).is_some_and(|s| s.any(&|s| s.phase == Phase::Tasks && s.blocks.get(s.block).is_some_and(|b| !b.rescue.is_empty())))
+        self.states.get(host).is_some_and(|s| {
+            s.any(&|s| s.phase == Phase::Tasks && s.blocks.get(s.block).is_some_and(|b| !b.rescue.is_empty()))
+        })
     }
     /// Whether the host is in an `always`.
     pub fn in_always(&self, host: &str) -> bool {
@@ -411,7 +427,11 @@ impl Iterator {
     pub fn insert(&mut self, host: &str, blocks: &[Arc<Block>]) {
         fn put(s: &mut State, blocks: &[Arc<Block>]) {
             let nodes = || blocks.iter().cloned().map(Node::Block);
-            if s.fail != 0 && s.phase != Phase::Rescue && s.phase != Phase::Always && s.phase != Phase::Handlers {
+            if s.fail != 0
+                && s.phase != Phase::Rescue
+                && s.phase != Phase::Always
+                && s.phase != Phase::Handlers
+            {
                 return;
             }
             match s.phase {
@@ -521,7 +541,10 @@ fn mark(s: &mut State) {
             s.fail |= failed::HANDLERS;
             s.renew_handlers = true;
             s.handler = 0;
-            if s.before_flush == Phase::Always || s.before_flush == Phase::Tasks || s.before_flush == Phase::Rescue {
+            if s.before_flush == Phase::Always
+                || s.before_flush == Phase::Tasks
+                || s.before_flush == Phase::Rescue
+            {
                 // as a failed task where the flush stood
                 s.phase = s.before_flush;
                 mark(s);
@@ -542,7 +565,9 @@ fn failed_in(s: &State) -> bool {
         return true;
     }
     if s.fail != 0 {
-        if (s.phase == Phase::Rescue && s.fail & failed::RESCUE == 0) || (s.phase == Phase::Always && s.fail & failed::ALWAYS == 0) {
+        if (s.phase == Phase::Rescue && s.fail & failed::RESCUE == 0)
+            || (s.phase == Phase::Always && s.fail & failed::ALWAYS == 0)
+        {
             return false;
         }
         return !(s.rescued && s.fail & failed::ALWAYS == 0);

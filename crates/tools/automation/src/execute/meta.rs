@@ -13,8 +13,18 @@ use super::{Run, World};
 
 /// The actions there are.
 const KNOWN: [&str; 12] = [
-    "noop", "flush_handlers", "refresh_inventory", "clear_facts", "clear_host_errors", "end_batch", "end_host", "end_play",
-    "end_role", "reset_connection", "role_complete", "step",
+    "noop",
+    "flush_handlers",
+    "refresh_inventory",
+    "clear_facts",
+    "clear_host_errors",
+    "end_batch",
+    "end_host",
+    "end_play",
+    "end_role",
+    "reset_connection",
+    "role_complete",
+    "step",
 ];
 
 /// Whether a handler answers to a notification: by its name, with its role's name before it, or by what it listens to.
@@ -22,7 +32,12 @@ pub fn answers(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &s
     by_name(world, run, handler, name) || listens(world, run, handler, name)
 }
 
-fn rendered(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, v: &pileus_jinja::Value) -> Option<String> {
+fn rendered(
+    world: &Arc<World>,
+    run: &Arc<Run>,
+    handler: &Arc<Task>,
+    v: &pileus_jinja::Value,
+) -> Option<String> {
     match v.as_str() {
         Some(s) if !pileus_jinja::value::looks_like_template(s) => Some(s.to_owned()),
         _ => {
@@ -38,7 +53,9 @@ fn by_name(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) 
         return true;
     }
     handler.frame.role.as_ref().is_some_and(|r| {
-        name.strip_suffix(&own).and_then(|p| p.strip_suffix(" : ")).is_some_and(|p| p == &*r.name || p == &*r.full_name)
+        name.strip_suffix(&own)
+            .and_then(|p| p.strip_suffix(" : "))
+            .is_some_and(|p| p == &*r.name || p == &*r.full_name)
     })
 }
 
@@ -77,7 +94,10 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
             let vars = Vars::new(s.world, Some(s.run), Some(host), Some(task));
             let mut holds = true;
             for c in items(task.keyword(K::When).unwrap_or(&pileus_jinja::Value::None)) {
-                holds &= s.world.condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
+                holds &= s
+                    .world
+                    .condition(&c, &vars, false)
+                    .map_err(|e| Error::from(e).at(c.origin().cloned()))?;
             }
             if !holds {
                 s.world.callbacks.meta_skipped(host, task);
@@ -86,13 +106,29 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
                 continue;
             }
         }
-        let shown = !task.implicit && matches!(what.as_str(), "end_host" | "end_play" | "end_batch" | "end_role" | "clear_host_errors" | "clear_facts" | "refresh_inventory" | "reset_connection" | "flush_handlers");
+        let shown = !task.implicit
+            && matches!(
+                what.as_str(),
+                "end_host"
+                    | "end_play"
+                    | "end_batch"
+                    | "end_role"
+                    | "clear_host_errors"
+                    | "clear_facts"
+                    | "refresh_inventory"
+                    | "reset_connection"
+                    | "flush_handlers"
+            );
         if shown {
             display::verbose(1, &format!("META: {}", told(&what, host)));
         }
         match what.as_str() {
             "flush_handlers" => {
-                let names = s.iterator.state_mut(host).map(|st| std::mem::take(&mut st.notifications)).unwrap_or_default();
+                let names = s
+                    .iterator
+                    .state_mut(host)
+                    .map(|st| std::mem::take(&mut st.notifications))
+                    .unwrap_or_default();
                 for name in &names {
                     for h in called(s, name) {
                         s.iterator.notify(&h, host);
@@ -139,14 +175,23 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
             "end_host" => s.iterator.complete(host),
             "end_role" => {
                 if task.handler {
-                    return Err(Error::new("Cannot execute 'end_role' from a handler").at(task.origin.clone()));
+                    return Err(
+                        Error::new("Cannot execute 'end_role' from a handler").at(task.origin.clone())
+                    );
                 }
                 let Some(role) = task.frame.role.clone() else {
-                    return Err(Error::new("Cannot execute 'end_role' from outside of a role").at(task.origin.clone()));
+                    return Err(Error::new("Cannot execute 'end_role' from outside of a role")
+                        .at(task.origin.clone()));
                 };
                 while let Some((state, t)) = s.iterator.peek(host) {
-                    let same = t.frame.role.as_ref().is_some_and(|r| Arc::ptr_eq(r, &role) || t.frame.chain.iter().any(|c| Arc::ptr_eq(c, &role)));
-                    if !same || (t.implicit && t.meta_action().as_deref() == Some("role_complete") && t.frame.role.as_ref().is_some_and(|r| Arc::ptr_eq(r, &role))) {
+                    let same = t.frame.role.as_ref().is_some_and(|r| {
+                        Arc::ptr_eq(r, &role) || t.frame.chain.iter().any(|c| Arc::ptr_eq(c, &role))
+                    });
+                    if !same
+                        || (t.implicit
+                            && t.meta_action().as_deref() == Some("role_complete")
+                            && t.frame.role.as_ref().is_some_and(|r| Arc::ptr_eq(r, &role)))
+                    {
                         break;
                     }
                     s.iterator.go(host, state);

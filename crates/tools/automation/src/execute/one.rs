@@ -113,7 +113,13 @@ impl One<'_> {
                         out.fields = Arc::new(Fields { register: self.register(), ..Fields::default() });
                         return out;
                     }
-                    _ => return self.failed(out, Error::new("Task failed.").at(self.task.origin.clone()).because(e), None),
+                    _ => {
+                        return self.failed(
+                            out,
+                            Error::new("Task failed.").at(self.task.origin.clone()).because(e),
+                            None,
+                        );
+                    }
                 }
             }
         };
@@ -124,7 +130,12 @@ impl One<'_> {
                 out.error = done.error;
                 out.fields = done.fields;
                 if let Some(wanted) = done.include {
-                    out.items.push(Item { value: out.value.clone(), label: Value::None, error: None, include: Some(wanted) });
+                    out.items.push(Item {
+                        value: out.value.clone(),
+                        label: Value::None,
+                        error: None,
+                        include: Some(wanted),
+                    });
                 }
             }
             Some(list) => {
@@ -150,7 +161,14 @@ impl One<'_> {
     /// Keywords as far as they are known without rendering.
     fn static_fields(&self) -> Fields {
         let flag = |k: K| self.task.keyword(k).and_then(Value::as_bool).unwrap_or(false);
-        Fields { register: self.register(), ignore_errors: flag(K::IgnoreErrors), no_log: flag(K::NoLog), run_once: flag(K::RunOnce), any_errors_fatal: flag(K::AnyErrorsFatal), ..Fields::default() }
+        Fields {
+            register: self.register(),
+            ignore_errors: flag(K::IgnoreErrors),
+            no_log: flag(K::NoLog),
+            run_once: flag(K::RunOnce),
+            any_errors_fatal: flag(K::AnyErrorsFatal),
+            ..Fields::default()
+        }
     }
 
     /// The items to loop over; `None` where the task doesn't loop.
@@ -179,7 +197,9 @@ impl One<'_> {
         for c in items(list) {
             let holds = self.world.condition(&c, vars, broken).map_err(|e| {
                 let at = c.origin().cloned();
-                Error::new("Error while evaluating conditional.").at(at.clone()).because(Error::from(e).at(at))
+                Error::new("Error while evaluating conditional.")
+                    .at(at.clone())
+                    .because(Error::from(e).at(at))
             })?;
             if !holds {
                 return Ok(Err(c));
@@ -202,7 +222,11 @@ impl One<'_> {
         let control = match self.control(vars) {
             Ok(c) => c,
             Err(e) => {
-                *out = self.failed(out.clone(), Error::new("Task failed.").at(self.task.origin.clone()).because(e), None);
+                *out = self.failed(
+                    out.clone(),
+                    Error::new("Task failed.").at(self.task.origin.clone()).because(e),
+                    None,
+                );
                 return;
             }
         };
@@ -249,7 +273,10 @@ impl One<'_> {
             value.insert("_ansible_item_label", label.clone());
             out.fields = done.fields;
             let item = Item { value: value.clone(), label, error: done.error, include: done.include };
-            (self.report)(Event::Item(Box::new(TaskResult { items: Vec::new(), ..out.clone() }), Box::new(item.clone())));
+            (self.report)(Event::Item(
+                Box::new(TaskResult { items: Vec::new(), ..out.clone() }),
+                Box::new(item.clone()),
+            ));
             results.push(Value::Dict(value));
             out.items.push(item);
             if let Some(stop) = &control.break_when {
@@ -259,7 +286,9 @@ impl One<'_> {
                         Ok(true) => {}
                         Ok(false) => stopped = false,
                         Err(e) => {
-                            let e = Error::new("Task failed.").at(self.task.origin.clone()).because(Error::from(e).at(c.origin().cloned()));
+                            let e = Error::new("Task failed.")
+                                .at(self.task.origin.clone())
+                                .because(Error::from(e).at(c.origin().cloned()));
                             *out = self.failed(out.clone(), e, Some(out.fields.clone()));
                             return;
                         }
@@ -296,11 +325,22 @@ impl One<'_> {
     }
 
     fn control(&self, vars: &Vars) -> Result<Control, Error> {
-        let mut c = Control { var: "item".into(), index: None, label: None, pause_s: 0.0, extended: false, all_items: true, break_when: None };
+        let mut c = Control {
+            var: "item".into(),
+            index: None,
+            label: None,
+            pause_s: 0.0,
+            extended: false,
+            all_items: true,
+            break_when: None,
+        };
         let Some(Value::Dict(d)) = self.task.keyword(K::LoopControl) else { return Ok(c) };
         let render = |name: &str| -> Result<Option<Value>, Error> {
             match d.get(name) {
-                Some(v) => Ok(Some(self.world.resolve(&v, vars).map_err(|e| Error::from(e).at(v.origin().cloned()))?).filter(|v| !v.is_none())),
+                Some(v) => Ok(Some(
+                    self.world.resolve(&v, vars).map_err(|e| Error::from(e).at(v.origin().cloned()))?,
+                )
+                .filter(|v| !v.is_none())),
                 None => Ok(None),
             }
         };
@@ -342,9 +382,23 @@ impl One<'_> {
             Ok(Ok(())) => {}
             Ok(Err(condition)) => {
                 let fields = Fields { no_log: self.no_log(vars), ..self.static_fields() };
-                return Done { value: skipped(&condition), error: None, fields: Arc::new(fields), include: None };
+                return Done {
+                    value: skipped(&condition),
+                    error: None,
+                    fields: Arc::new(fields),
+                    include: None,
+                };
             }
-            Err(e) => return fail(task_failed(e), Some(Fields { no_log: self.no_log(vars), ignore_errors: self.ignores(vars), ..self.static_fields() })),
+            Err(e) => {
+                return fail(
+                    task_failed(e),
+                    Some(Fields {
+                        no_log: self.no_log(vars),
+                        ignore_errors: self.ignores(vars),
+                        ..self.static_fields()
+                    }),
+                );
+            }
         }
         let mut fields = match Fields::render(self.world, self.task, vars) {
             Ok(f) => f,
@@ -373,7 +427,12 @@ impl One<'_> {
         let args = match self.arguments(vars) {
             Ok(a) => a,
             Err(e) => {
-                let e = Error::new(format!("Finalization of task args for '{}' failed.", self.task.full_action())).at(self.task.origin.clone()).because(e);
+                let e = Error::new(format!(
+                    "Finalization of task args for '{}' failed.",
+                    self.task.full_action()
+                ))
+                .at(self.task.origin.clone())
+                .because(e);
                 return fail(task_failed(e), Some(fields));
             }
         };
@@ -412,7 +471,9 @@ impl One<'_> {
                 }
                 let value = engine.resolve(&v, vars).map_err(|e| {
                     let at = v.origin().cloned();
-                    Error::new(format!("Error while resolving value for {}", k.repr())).at(at.clone()).because(Error::from(e).at(at))
+                    Error::new(format!("Error while resolving value for {}", k.repr()))
+                        .at(at.clone())
+                        .because(Error::from(e).at(at))
                 })?;
                 let k = engine.resolve(&k, vars)?;
                 if crate::vars::is_omit(&value) {
@@ -449,7 +510,13 @@ impl One<'_> {
             match engine.resolve(t, vars).map_err(|e| Error::from(e).at(t.origin().cloned()))? {
                 Value::Dict(d) => put(&d)?,
                 v if crate::vars::is_omit(&v) || v.is_none() => {}
-                other => return Err(Error::new(format!("the template of the task's arguments must give a dictionary, not {}", other.type_name())).at(t.origin().cloned())),
+                other => {
+                    return Err(Error::new(format!(
+                        "the template of the task's arguments must give a dictionary, not {}",
+                        other.type_name()
+                    ))
+                    .at(t.origin().cloned()));
+                }
             }
         }
         put(&self.task.args)?;
@@ -460,7 +527,13 @@ impl One<'_> {
     fn attempts(&self, vars: &mut Vars, fields: Fields, args: Dict, so_far: &TaskResult) -> Done {
         let has_until = self.task.keyword(K::Until).is_some();
         let attempts = match fields.retries {
-            None => if has_until { 4 } else { 1 },
+            None => {
+                if has_until {
+                    4
+                } else {
+                    1
+                }
+            }
             Some(n) if n <= 0 => 1,
             Some(n) => n + 1,
         };
@@ -517,7 +590,9 @@ impl One<'_> {
                 value.insert("failed", true);
                 if last.1.is_none() {
                     let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                    last.1 = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(Error::new(format!("Action failed: {msg}").trim_end_matches([':', ' ']).to_owned())));
+                    last.1 = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(
+                        Error::new(format!("Action failed: {msg}").trim_end_matches([':', ' ']).to_owned()),
+                    ));
                 }
             }
         }
@@ -543,16 +618,37 @@ impl One<'_> {
     }
 
     /// Runs the action once.
-    fn act(&self, vars: &mut Vars, fields: &Arc<Fields>, args: &Dict) -> Result<(Dict, Option<Error>), Error> {
-        let mut cx = action::Cx { world: self.world, run: self.run, host: self.host, task: self.task, vars, fields, args: args.copy() };
+    fn act(
+        &self,
+        vars: &mut Vars,
+        fields: &Arc<Fields>,
+        args: &Dict,
+    ) -> Result<(Dict, Option<Error>), Error> {
+        let mut cx = action::Cx {
+            world: self.world,
+            run: self.run,
+            host: self.host,
+            task: self.task,
+            vars,
+            fields,
+            args: args.copy(),
+        };
         let task_failed = |e: Error| Error::new("Task failed.").at(self.task.origin.clone()).because(e);
         match action::run(&mut cx) {
             Ok(value) => {
                 finish(&value);
                 let error = flag(&value, "failed").then(|| {
                     let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                    let what = if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
-                    task_failed(Error::new(format!("{what}.")).because(Error::new(if msg.is_empty() { "Unknown error.".to_owned() } else { msg })))
+                    let what = if action::on_controller(&self.task.action) {
+                        "Action failed"
+                    } else {
+                        "Module failed"
+                    };
+                    task_failed(Error::new(format!("{what}.")).because(Error::new(if msg.is_empty() {
+                        "Unknown error.".to_owned()
+                    } else {
+                        msg
+                    })))
                 });
                 Ok((value, error))
             }
@@ -578,7 +674,13 @@ impl One<'_> {
     }
 
     /// `changed_when` and `failed_when`.
-    fn judge(&self, vars: &mut Vars, _fields: &Fields, value: &Dict, error: &mut Option<Error>) -> Result<(), Error> {
+    fn judge(
+        &self,
+        vars: &mut Vars,
+        _fields: &Fields,
+        value: &Dict,
+        error: &mut Option<Error>,
+    ) -> Result<(), Error> {
         let scope_with = |vars: &Vars| {
             let mut v = vars.clone();
             for key in ["rc", "stdout", "stderr", "msg", "changed", "failed"] {
@@ -611,8 +713,13 @@ impl One<'_> {
                 *error = None;
             } else if error.is_none() {
                 let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                let what = if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
-                let inner = if msg.is_empty() { Error::new(format!("{what}.")) } else { Error::new(format!("{what}.")).because(Error::new(msg)) };
+                let what =
+                    if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
+                let inner = if msg.is_empty() {
+                    Error::new(format!("{what}."))
+                } else {
+                    Error::new(format!("{what}.")).because(Error::new(msg))
+                };
                 *error = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(inner));
             }
         }

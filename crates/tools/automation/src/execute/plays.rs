@@ -86,7 +86,11 @@ pub fn compile(world: &Arc<World>, play: &Play) -> Result<(), Error> {
 }
 
 fn forces_handlers(world: &World, play: &Play) -> bool {
-    play.keywords.get(K::ForceHandlers).and_then(|v| fields::convert(K::ForceHandlers, v).ok()).and_then(|v| v.as_bool()).unwrap_or(world.options.force_handlers)
+    play.keywords
+        .get(K::ForceHandlers)
+        .and_then(|v| fields::convert(K::ForceHandlers, v).ok())
+        .and_then(|v| v.as_bool())
+        .unwrap_or(world.options.force_handlers)
 }
 
 /// A play's name, rendered.
@@ -130,7 +134,9 @@ pub fn hosts(world: &Arc<World>, play: &Play) -> Result<Vec<Name>, Error> {
                 hosts.reverse();
             }
             "shuffle" => shuffle(&mut hosts),
-            other => return Err(Error::new(format!("Invalid 'order' specified for inventory hosts: {other}"))),
+            other => {
+                return Err(Error::new(format!("Invalid 'order' specified for inventory hosts: {other}")));
+            }
         }
     }
     Ok(hosts)
@@ -156,10 +162,16 @@ fn batches(world: &Arc<World>, play: &Play, hosts: &[Name]) -> Result<Vec<Vec<Na
             let text = item.to_text().map_err(Error::from)?;
             let text = text.trim();
             let n = match text.strip_suffix('%') {
-                Some(p) => p.trim().parse::<f64>().ok().map(|p| ((p / 100.0 * hosts.len() as f64) as usize).max(1)),
+                Some(p) => {
+                    p.trim().parse::<f64>().ok().map(|p| ((p / 100.0 * hosts.len() as f64) as usize).max(1))
+                }
                 None => text.parse::<f64>().ok().map(|n| if n <= 0.0 { usize::MAX } else { n as usize }),
             };
-            sizes.push(n.ok_or_else(|| Error::new(format!("the field 'serial' has an invalid value ({text}), and could not be converted to an int")))?);
+            sizes.push(n.ok_or_else(|| {
+                Error::new(format!(
+                    "the field 'serial' has an invalid value ({text}), and could not be converted to an int"
+                ))
+            })?);
         }
     }
     if sizes.is_empty() {
@@ -246,7 +258,11 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
         }
         callbacks.play_start(play, &name, &batch);
         let blocks: Vec<Arc<Block>> = play.blocks.read().iter().filter_map(|b| tagged(world, b)).collect();
-        let blocks = if blocks.iter().all(|b| b.tasks().iter().all(|t| t.implicit)) && false { Vec::new() } else { blocks };
+        let blocks = if blocks.iter().all(|b| b.tasks().iter().all(|t| t.implicit)) && false {
+            Vec::new()
+        } else {
+            blocks
+        };
         let setup = setup(play, gather_default).and_then(|b| {
             let Some(Node::Task(t)) = b.block.first() else { return None };
             gather_chosen(world, t).then_some(b)
@@ -289,16 +305,26 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
             Some(v) => fields::keyword(world, K::Strategy, v, &scope)?.and_then(|v| v.to_text().ok()),
             None => None,
         };
-        let kind = kind.unwrap_or_else(|| crate::config::current().text("DEFAULT_STRATEGY").unwrap_or("linear").to_owned());
+        let kind = kind.unwrap_or_else(|| {
+            crate::config::current().text("DEFAULT_STRATEGY").unwrap_or("linear").to_owned()
+        });
         match playbook::names::short(&kind) {
             "linear" | "debug" => strategy.linear()?,
             "free" => strategy.free(false)?,
             "host_pinned" => strategy.free(true)?,
-            other => return Err(Error::new(format!("Invalid play strategy specified: {other}")).at(play.origin.clone())),
+            other => {
+                return Err(
+                    Error::new(format!("Invalid play strategy specified: {other}")).at(play.origin.clone())
+                );
+            }
         }
         let end = strategy.end();
         ended = ended.and(Ended(end.0 & !0x40));
-        let lost: Vec<Name> = batch.iter().filter(|h| run.failed.read().contains(*h) || run.unreachable.read().contains(*h)).cloned().collect();
+        let lost: Vec<Name> = batch
+            .iter()
+            .filter(|h| run.failed.read().contains(*h) || run.unreachable.read().contains(*h))
+            .cloned()
+            .collect();
         for h in &lost {
             world.lost.lock().insert(h.clone(), run.unreachable.read().contains(h));
         }

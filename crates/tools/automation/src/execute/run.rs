@@ -40,7 +40,16 @@ impl Run {
     /// A run of `play`.
     pub fn new(play: Arc<Play>, name: String, all: Vec<Name>, batch: Vec<Name>) -> Self {
         let direct_roles = play.role_list.read().iter().filter(|r| !r.request.by_task).cloned().collect();
-        Self { play, name, all, batch, failed: RwLock::default(), unreachable: RwLock::default(), direct_roles, files: Mutex::default() }
+        Self {
+            play,
+            name,
+            all,
+            batch,
+            failed: RwLock::default(),
+            unreachable: RwLock::default(),
+            direct_roles,
+            files: Mutex::default(),
+        }
     }
     /// The batch without those who dropped out.
     pub fn alive(&self) -> Vec<Name> {
@@ -94,8 +103,15 @@ impl Run {
                     }
                     Err(e) => return Err(e.into()),
                 };
-                let candidates = [format!("{}/vars/{name}", self.play.directory), format!("{}/{name}", self.play.directory)];
-                let candidates = if name.starts_with(['/', '~']) { vec![paths::unfrack(&name)] } else { candidates.iter().map(|c| paths::unfrack(c)).collect() };
+                let candidates = [
+                    format!("{}/vars/{name}", self.play.directory),
+                    format!("{}/{name}", self.play.directory),
+                ];
+                let candidates = if name.starts_with(['/', '~']) {
+                    vec![paths::unfrack(&name)]
+                } else {
+                    candidates.iter().map(|c| paths::unfrack(c)).collect()
+                };
                 let Some(path) = candidates.iter().find(|p| Path::new(p).is_file()) else {
                     last = Some(
                         Error::not_found(format!(
@@ -112,22 +128,29 @@ impl Run {
                         self.files.lock().insert(host.clone(), Arc::new(out.clone()));
                     }
                     Value::None => {}
-                    other => return Err(Error::new(format!("Invalid variable file contents: {path} must contain a dictionary of variables, got: {}", other.type_name()))),
+                    other => {
+                        return Err(Error::new(format!(
+                            "Invalid variable file contents: {path} must contain a dictionary of variables, got: {}",
+                            other.type_name()
+                        )));
+                    }
                 }
                 found = true;
                 break;
             }
-            if !found
-                && let Some(e) = last
-            {
+            if !found && let Some(e) = last {
                 let undefined = e.kind() != crate::ErrorKind::NotFound;
                 if undefined {
                     // facts may define it later
-                    display::verbose(1, &format!("skipping vars_file '{}' due to an undefined variable", entry.repr()));
+                    display::verbose(
+                        1,
+                        &format!("skipping vars_file '{}' due to an undefined variable", entry.repr()),
+                    );
                     continue;
                 }
                 return Err(if choices.len() > 1 {
-                    Error::not_found(format!("vars file {} was not found", entry.repr())).at(entry.origin().cloned())
+                    Error::not_found(format!("vars file {} was not found", entry.repr()))
+                        .at(entry.origin().cloned())
                 } else {
                     e
                 });
@@ -139,7 +162,10 @@ impl Run {
     /// Whether `vars_files` depend on variables.
     pub fn vars_files_vary(&self) -> bool {
         let templated = |v: &Value| v.as_str().is_some_and(pileus_jinja::value::looks_like_template);
-        self.play.keywords.get(K::VarsFiles).is_some_and(|l| keyword::items(l).iter().flat_map(keyword::items).any(|v| templated(&v)))
+        self.play
+            .keywords
+            .get(K::VarsFiles)
+            .is_some_and(|l| keyword::items(l).iter().flat_map(keyword::items).any(|v| templated(&v)))
     }
 }
 

@@ -78,7 +78,19 @@ impl<'a> Strategy<'a> {
         let (jobs, queue) = channel();
         let (tell, events) = channel();
         let step = world.options.step;
-        Self { world, run, iterator, ended: Ended::OK, jobs: Some(jobs), queue: Arc::new(Mutex::new(queue)), events, tell, workers: 0, role_ran: false, step }
+        Self {
+            world,
+            run,
+            iterator,
+            ended: Ended::OK,
+            jobs: Some(jobs),
+            queue: Arc::new(Mutex::new(queue)),
+            events,
+            tell,
+            workers: 0,
+            role_ran: false,
+            step,
+        }
     }
 
     fn callbacks(&self) -> &'a Callbacks {
@@ -99,7 +111,8 @@ impl<'a> Strategy<'a> {
                         // the strategy may have ended
                         let _ = tell.send(e);
                     };
-                    let done = One { world: &world, run: &run, host: &host, task: &task, report: &report }.run();
+                    let done =
+                        One { world: &world, run: &run, host: &host, task: &task, report: &report }.run();
                     report(Event::Done(Box::new(done)));
                 }
             };
@@ -157,7 +170,11 @@ impl<'a> Strategy<'a> {
             let value = clean(&r.value);
             value.write().shift_remove(&Value::str("_ansible_item_label"));
             if let Some(Value::List(l)) = value.get("results") {
-                let cleaned = l.items().iter().map(|v| v.as_dict().map_or_else(|| v.clone(), |d| Value::Dict(clean(d)))).collect();
+                let cleaned = l
+                    .items()
+                    .iter()
+                    .map(|v| v.as_dict().map_or_else(|| v.clone(), |d| Value::Dict(clean(d))))
+                    .collect();
                 value.insert("results", Value::list(cleaned));
             }
             for h in everyone() {
@@ -254,7 +271,9 @@ impl<'a> Strategy<'a> {
                     }
                     self.callbacks().notified(&name, &r.host);
                 } else {
-                    let error = Error::new(format!("The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"));
+                    let error = Error::new(format!(
+                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    ));
                     let missing = crate::config::current().bool("ERROR_ON_MISSING_HANDLER");
                     if missing {
                         display::error(&error);
@@ -276,12 +295,24 @@ impl<'a> Strategy<'a> {
         for value in Self::results_of(r) {
             if let Some(Value::Dict(add)) = value.get("add_host") {
                 let name = add.get("host_name").and_then(|v| v.to_text().ok()).unwrap_or_default();
-                let groups: Vec<String> = add.get("groups").map(|g| crate::playbook::keyword::items(&g)).unwrap_or_default().iter().filter_map(|g| g.to_text().ok()).collect();
+                let groups: Vec<String> = add
+                    .get("groups")
+                    .map(|g| crate::playbook::keyword::items(&g))
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|g| g.to_text().ok())
+                    .collect();
                 let vars = add.get("host_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
                 world.inventory.add_host(&name, &groups, &vars);
             }
             if let Some(group) = value.get("add_group") {
-                let parents: Vec<String> = value.get("parent_groups").map(|g| crate::playbook::keyword::items(&g)).unwrap_or_default().iter().filter_map(|g| g.to_text().ok()).collect();
+                let parents: Vec<String> = value
+                    .get("parent_groups")
+                    .map(|g| crate::playbook::keyword::items(&g))
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|g| g.to_text().ok())
+                    .collect();
                 world.inventory.add_to_group(&r.host, &group.to_text().unwrap_or_default(), &parents);
             }
             if let Some(Value::Dict(stats)) = value.get("ansible_stats") {
@@ -340,13 +371,21 @@ impl<'a> Strategy<'a> {
         }
         let Some(v) = task.keyword(K::RunOnce) else { return false };
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
-        fields::keyword(self.world, K::RunOnce, v, &vars).ok().flatten().and_then(|v| v.as_bool()).unwrap_or(false)
+        fields::keyword(self.world, K::RunOnce, v, &vars)
+            .ok()
+            .flatten()
+            .and_then(|v| v.as_bool())
+            .unwrap_or(false)
     }
 
     fn throttle(&self, task: &Arc<Task>, host: &Name) -> usize {
         let Some(v) = task.keyword(K::Throttle) else { return usize::MAX };
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
-        let n = fields::keyword(self.world, K::Throttle, v, &vars).ok().flatten().and_then(|v| v.as_int()).unwrap_or(0);
+        let n = fields::keyword(self.world, K::Throttle, v, &vars)
+            .ok()
+            .flatten()
+            .and_then(|v| v.as_int())
+            .unwrap_or(0);
         usize::try_from(n).ok().filter(|n| *n > 0).unwrap_or(usize::MAX)
     }
 
@@ -362,7 +401,8 @@ impl<'a> Strategy<'a> {
             return true;
         }
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
-        let prompt = format!("Perform task: TASK: {} (N)o/(y)es/(c)ontinue: ", name_of(self.world, task, &vars));
+        let prompt =
+            format!("Perform task: TASK: {} (N)o/(y)es/(c)ontinue: ", name_of(self.world, task, &vars));
         let answer = crate::callback::ask(&prompt).to_lowercase();
         match answer.as_str() {
             "y" | "yes" => true,
@@ -450,7 +490,12 @@ impl<'a> Strategy<'a> {
 
     /// `any_errors_fatal` and `max_fail_percentage`.
     fn consequences(&mut self, results: &[TaskResult], once: bool) {
-        let failed: Vec<&TaskResult> = results.iter().filter(|r| (r.failed() && !r.fields.ignore_errors) || (r.unreachable() && !r.fields.ignore_unreachable)).collect();
+        let failed: Vec<&TaskResult> = results
+            .iter()
+            .filter(|r| {
+                (r.failed() && !r.fields.ignore_errors) || (r.unreachable() && !r.fields.ignore_unreachable)
+            })
+            .collect();
         if failed.is_empty() {
             return;
         }
@@ -475,8 +520,16 @@ impl<'a> Strategy<'a> {
         }
         if let Some(v) = self.run.play.keywords.get(K::MaxFailPercentage) {
             let vars = Vars::new(self.world, Some(self.run), None, None);
-            let limit = fields::keyword(self.world, K::MaxFailPercentage, v, &vars).ok().flatten().and_then(|v| v.as_float());
-            let gone = self.run.batch.iter().filter(|h| self.run.unreachable.read().contains(*h) || self.iterator.is_failed(h)).count();
+            let limit = fields::keyword(self.world, K::MaxFailPercentage, v, &vars)
+                .ok()
+                .flatten()
+                .and_then(|v| v.as_float());
+            let gone = self
+                .run
+                .batch
+                .iter()
+                .filter(|h| self.run.unreachable.read().contains(*h) || self.iterator.is_failed(h))
+                .count();
             let total = self.run.batch.len().max(1);
             if let Some(limit) = limit
                 && (gone as f64 / total as f64) * 100.0 > limit
@@ -504,9 +557,19 @@ impl<'a> Strategy<'a> {
             for item in &r.items {
                 let Some(wanted) = &item.include else { continue };
                 let label = r.looped.then(|| item.label.clone());
-                match all.iter_mut().find(|i| i.same(&r.task, wanted) && !(r.looped && i.hosts.contains(&r.host))) {
-                    Some(i) => i.hosts.extend(hosts.iter().filter(|h| !i.hosts.contains(h)).cloned().collect::<Vec<_>>()),
-                    None => all.push(Included { task: r.task.clone(), wanted: wanted.clone(), label, hosts: hosts.clone() }),
+                match all
+                    .iter_mut()
+                    .find(|i| i.same(&r.task, wanted) && !(r.looped && i.hosts.contains(&r.host)))
+                {
+                    Some(i) => i
+                        .hosts
+                        .extend(hosts.iter().filter(|h| !i.hosts.contains(h)).cloned().collect::<Vec<_>>()),
+                    None => all.push(Included {
+                        task: r.task.clone(),
+                        wanted: wanted.clone(),
+                        label,
+                        hosts: hosts.clone(),
+                    }),
                 }
             }
         }
@@ -519,8 +582,14 @@ impl<'a> Strategy<'a> {
             match include::load(self.world, self.run, inc) {
                 Ok(blocks) => {
                     let shown = match &inc.wanted {
-                        Wanted::Role { args, .. } => args.get("name").or_else(|| args.get("role")).and_then(|v| v.to_text().ok()).unwrap_or_default(),
-                        w @ Wanted::Tasks { .. } => include::path(self.world, self.run, &inc.task, w).unwrap_or_default(),
+                        Wanted::Role { args, .. } => args
+                            .get("name")
+                            .or_else(|| args.get("role"))
+                            .and_then(|v| v.to_text().ok())
+                            .unwrap_or_default(),
+                        w @ Wanted::Tasks { .. } => {
+                            include::path(self.world, self.run, &inc.task, w).unwrap_or_default()
+                        }
                     };
                     let changed = |h: &Name| {
                         self.callbacks().stats.add(h, |s| s.ok += 1);
@@ -620,7 +689,9 @@ impl<'a> Strategy<'a> {
                     continue;
                 }
                 if self.once(&task, &host) && !bypasses(&task) {
-                    display::warning("Using run_once with the free strategy is not currently supported. This task will still be executed for every host in the inventory list.");
+                    display::warning(
+                        "Using run_once with the free strategy is not currently supported. This task will still be executed for every host in the inventory list.",
+                    );
                 }
                 if announced != Some(task.id) {
                     self.announce(&task, &host);
@@ -699,18 +770,24 @@ fn described(r: &TaskResult) -> Value {
     d.insert("action", &*r.task.written);
     let args = Dict::new();
     for (k, v) in r.task.args.items() {
-        args.insert(k, match v {
-            Value::Str(s) => Value::Str(s.untrust()),
-            other => other,
-        });
+        args.insert(
+            k,
+            match v {
+                Value::Str(s) => Value::Str(s.untrust()),
+                other => other,
+            },
+        );
     }
     d.insert("args", Value::Dict(args));
     for (k, v) in r.task.keywords.iter() {
         if !d.contains(k.name()) {
-            d.insert(k.name(), match v.clone() {
-                Value::Str(s) => Value::Str(s.untrust()),
-                other => other,
-            });
+            d.insert(
+                k.name(),
+                match v.clone() {
+                    Value::Str(s) => Value::Str(s.untrust()),
+                    other => other,
+                },
+            );
         }
     }
     Value::Dict(d)

@@ -82,7 +82,13 @@ impl fmt::Debug for World {
 
 impl World {
     /// A world.
-    pub fn new(files: Arc<Files>, inventory: Arc<dyn Inventory>, options: Options, extra: Dict, callbacks: Callbacks) -> Arc<Self> {
+    pub fn new(
+        files: Arc<Files>,
+        inventory: Arc<dyn Inventory>,
+        options: Options,
+        extra: Dict,
+        callbacks: Callbacks,
+    ) -> Arc<Self> {
         let config = config::current();
         Arc::new_cyclic(|me| Self {
             files,
@@ -109,7 +115,11 @@ impl World {
     ///
     /// # Errors
     /// Where something in it is undefined or wrong.
-    pub fn resolve(&self, value: &Value, scope: &dyn pileus_jinja::Scope) -> Result<Value, pileus_jinja::Error> {
+    pub fn resolve(
+        &self,
+        value: &Value,
+        scope: &dyn pileus_jinja::Scope,
+    ) -> Result<Value, pileus_jinja::Error> {
         if !crate::vars::has_template(value) {
             return Ok(value.clone());
         }
@@ -119,7 +129,12 @@ impl World {
     ///
     /// # Errors
     /// Where it cannot be evaluated, or gives no truth value.
-    pub fn condition(&self, when: &Value, scope: &dyn pileus_jinja::Scope, allow_broken: bool) -> Result<bool, pileus_jinja::Error> {
+    pub fn condition(
+        &self,
+        when: &Value,
+        scope: &dyn pileus_jinja::Scope,
+        allow_broken: bool,
+    ) -> Result<bool, pileus_jinja::Error> {
         match when {
             Value::Bool(b) => Ok(*b),
             other => self.engine().condition(other, scope, allow_broken),
@@ -152,7 +167,10 @@ impl World {
         FOUND
             .get_or_init(|| {
                 let path = std::env::var("PATH").unwrap_or_default();
-                let found = path.split(':').map(|d| format!("{d}/python3")).find(|p| std::path::Path::new(p).is_file());
+                let found = path
+                    .split(':')
+                    .map(|d| format!("{d}/python3"))
+                    .find(|p| std::path::Path::new(p).is_file());
                 found.unwrap_or_else(|| "/usr/bin/python3".into())
             })
             .clone()

@@ -55,8 +55,9 @@ fn templated(
     if kind == "generator" {
         return generator::run(data, options, &engine);
     }
-    constructed::run(data, options, wanted, processed, loader, beside, &engine)
-        .map_err(|e| Error::parser(format!("Failed to parse {}.", pileus_jinja::value::repr_str(source))).because(e))
+    constructed::run(data, options, wanted, processed, loader, beside, &engine).map_err(|e| {
+        Error::parser(format!("Failed to parse {}.", pileus_jinja::value::repr_str(source))).because(e)
+    })
 }
 
 /// The name of a host or group.

@@ -9,19 +9,25 @@ use super::{Cx, Found};
 
 /// The items of lists among the terms, and the other terms, one level deep.
 pub fn flat(terms: &[Value]) -> Vec<Value> {
-    terms.iter().flat_map(|t| match t {
-        Value::List(_) | Value::Tuple(_) => items(t),
-        other => vec![other.clone()],
-    }).collect()
+    terms
+        .iter()
+        .flat_map(|t| match t {
+            Value::List(_) | Value::Tuple(_) => items(t),
+            other => vec![other.clone()],
+        })
+        .collect()
 }
 
 /// The same, all the way down, without nulls.
 pub fn flat_deep(terms: &[Value]) -> Vec<Value> {
-    terms.iter().flat_map(|t| match t {
-        Value::List(_) | Value::Tuple(_) => flat_deep(&items(t)),
-        Value::None => Vec::new(),
-        other => vec![other.clone()],
-    }).collect()
+    terms
+        .iter()
+        .flat_map(|t| match t {
+            Value::List(_) | Value::Tuple(_) => flat_deep(&items(t)),
+            Value::None => Vec::new(),
+            other => vec![other.clone()],
+        })
+        .collect()
 }
 
 /// `dict`: pairs of dicts as `{key, value}`.
@@ -67,7 +73,11 @@ pub fn env(terms: &[Value], cx: &Cx<'_>) -> Found {
 
 /// `indexed_items`: items with their index.
 pub fn indexed_items(terms: &[Value]) -> Found {
-    Ok(flat(terms).into_iter().enumerate().map(|(i, v)| Value::tuple(vec![Value::Int(i as i64), v])).collect())
+    Ok(flat(terms)
+        .into_iter()
+        .enumerate()
+        .map(|(i, v)| Value::tuple(vec![Value::Int(i as i64), v]))
+        .collect())
 }
 
 /// `nested`: the product of lists.
@@ -81,13 +91,16 @@ pub fn nested(terms: &[Value]) -> Found {
             Value::List(_) | Value::Tuple(_) => items(t),
             other => vec![other.clone()],
         };
-        out = out.into_iter().flat_map(|prefix| {
-            choices.iter().map(move |c| {
-                let mut next = prefix.clone();
-                next.push(c.clone());
-                next
+        out = out
+            .into_iter()
+            .flat_map(|prefix| {
+                choices.iter().map(move |c| {
+                    let mut next = prefix.clone();
+                    next.push(c.clone());
+                    next
+                })
             })
-        }).collect();
+            .collect();
     }
     Ok(out.into_iter().map(|v| Value::list(flat(&v))).collect())
 }
@@ -99,7 +112,11 @@ pub fn together(terms: &[Value]) -> Found {
     }
     let lists: Vec<Vec<Value>> = terms.iter().map(items).collect();
     let n = lists.iter().map(Vec::len).max().unwrap_or(0);
-    Ok((0..n).map(|i| Value::list(lists.iter().flat_map(|l| flat(&[l.get(i).cloned().unwrap_or_default()])).collect())).collect())
+    Ok((0..n)
+        .map(|i| {
+            Value::list(lists.iter().flat_map(|l| flat(&[l.get(i).cloned().unwrap_or_default()])).collect())
+        })
+        .collect())
 }
 
 /// `random_choice`: one of the terms.
@@ -121,30 +138,54 @@ pub fn subelements(terms: &[Value]) -> Found {
     let Some(key) = key.as_str() else {
         return Err(Error::new("subelements lookup expects a string as the second item"));
     };
-    let skip = rest.first().and_then(|f| f.get("skip_missing")).is_some_and(|v| v.truth().unwrap_or(false) && v.as_str() != Some("False"));
+    let skip = rest
+        .first()
+        .and_then(|f| f.get("skip_missing"))
+        .is_some_and(|v| v.truth().unwrap_or(false) && v.as_str() != Some("False"));
     let elements: Vec<Value> = match list {
-        Value::Dict(d) => d.values().into_iter().filter(|v| v.get("skipped").is_none_or(|s| !s.truth().unwrap_or(false))).collect(),
+        Value::Dict(d) => d
+            .values()
+            .into_iter()
+            .filter(|v| v.get("skipped").is_none_or(|s| !s.truth().unwrap_or(false)))
+            .collect(),
         Value::List(_) | Value::Tuple(_) => items(list),
-        other => return Err(Error::new(format!("subelements lookup expects a dictionary, got '{}'", other.to_text().unwrap_or_default()))),
+        other => {
+            return Err(Error::new(format!(
+                "subelements lookup expects a dictionary, got '{}'",
+                other.to_text().unwrap_or_default()
+            )));
+        }
     };
     let mut out = Vec::new();
     'elements: for e in elements {
         if !e.is_mapping() {
-            return Err(Error::new(format!("subelements lookup expects a dictionary, got '{}'", e.to_text().unwrap_or_default())));
+            return Err(Error::new(format!(
+                "subelements lookup expects a dictionary, got '{}'",
+                e.to_text().unwrap_or_default()
+            )));
         }
         let mut at = e.clone();
         for part in key.split('.') {
             match at.get(part) {
                 Some(v) => at = v,
                 None if skip => continue 'elements,
-                None => return Err(Error::new(format!("could not find '{part}' key in iterated item '{}'", e.repr()))),
+                None => {
+                    return Err(Error::new(format!(
+                        "could not find '{part}' key in iterated item '{}'",
+                        e.repr()
+                    )));
+                }
             }
         }
         if !at.is_sequence() {
             if skip && at.is_none() {
                 continue;
             }
-            return Err(Error::new(format!("the key {} should point to a list, got '{}'", key.rsplit('.').next().unwrap_or(key), at.to_text().unwrap_or_default())));
+            return Err(Error::new(format!(
+                "the key {} should point to a list, got '{}'",
+                key.rsplit('.').next().unwrap_or(key),
+                at.to_text().unwrap_or_default()
+            )));
         }
         for v in items(&at) {
             out.push(Value::tuple(vec![e.clone(), v]));
@@ -182,7 +223,9 @@ fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
     if text.contains('=') {
         for word in crate::playbook::split::split_args(text)? {
             let Some((k, v)) = word.split_once('=') else {
-                return Err(Error::new(format!("unknown error parsing with_sequence arguments: {text:?}. Error was: not enough values to unpack (expected 2, got 1)")));
+                return Err(Error::new(format!(
+                    "unknown error parsing with_sequence arguments: {text:?}. Error was: not enough values to unpack (expected 2, got 1)"
+                )));
             };
             let v = crate::playbook::split::unquote(v.trim());
             match k.trim() {
@@ -191,7 +234,9 @@ fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
                 "stride" => stride = Some(number(v, "stride")?),
                 "count" => count = Some(number(v, "count")?),
                 "format" => format = Some(v.to_owned()),
-                other => return Err(Error::new(format!("unrecognized arguments to with_sequence: {:?}", [other]))),
+                other => {
+                    return Err(Error::new(format!("unrecognized arguments to with_sequence: {:?}", [other])));
+                }
             }
         }
     } else if !text.trim().is_empty() {
@@ -231,7 +276,11 @@ fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
         stride = 1;
     }
     if stride > 0 && end < start {
-        return if count.is_none() { Err(Error::new("to count backwards make stride negative")) } else { Ok(Vec::new()) };
+        return if count.is_none() {
+            Err(Error::new("to count backwards make stride negative"))
+        } else {
+            Ok(Vec::new())
+        };
     }
     if stride < 0 && end > start {
         return Err(Error::new("to count forward don't make stride negative"));
@@ -242,8 +291,10 @@ fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
     let mut out = Vec::new();
     let mut n = start;
     while stride == 0 && out.is_empty() || (stride > 0 && n <= end) || (stride < 0 && n >= end) {
-        let text = pileus_jinja::value::modulo(&Value::str(format.as_str()), &Value::Int(n))
-            .map_err(|e| Error::new(format!("problem formatting {n} with {format:?}")).because(Error::from(e)))?;
+        let text =
+            pileus_jinja::value::modulo(&Value::str(format.as_str()), &Value::Int(n)).map_err(|e| {
+                Error::new(format!("problem formatting {n} with {format:?}")).because(Error::from(e))
+            })?;
         out.push(text);
         n += stride;
         if stride == 0 {
@@ -275,19 +326,27 @@ pub fn vars(terms: &[Value], cx: &Cx<'_>) -> Found {
 /// `varnames`: names of variables that match.
 pub fn varnames(terms: &[Value], cx: &Cx<'_>) -> Found {
     let all: Vec<String> = match cx.scope.get("vars") {
-        Some(v) => v.to_vec().map_err(Error::from)?.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+        Some(v) => {
+            v.to_vec().map_err(Error::from)?.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        }
         None => Vec::new(),
     };
     let mut out = Vec::new();
     for t in terms {
         let Some(pattern) = t.as_str() else {
-            return Err(Error::new(format!("Invalid setting identifier, \"{}\" is not a string, its a {}", t.repr(), t.type_name())));
+            return Err(Error::new(format!(
+                "Invalid setting identifier, \"{}\" is not a string, its a {}",
+                t.repr(),
+                t.type_name()
+            )));
         };
         let scope = pileus_jinja::Dict::new();
         scope.insert("pattern", pattern);
         scope.insert("names", Value::list(all.iter().map(Value::from).collect()));
         let expr = pileus_jinja::Str::trusted("names | select('search', pattern) | list");
-        let found = cx.world.engine().expression(&expr, &scope).map_err(|e| Error::new(format!("Unable to use \"{pattern}\" as a search parameter")).because(Error::from(e)))?;
+        let found = cx.world.engine().expression(&expr, &scope).map_err(|e| {
+            Error::new(format!("Unable to use \"{pattern}\" as a search parameter")).because(Error::from(e))
+        })?;
         out.extend(items(&found));
     }
     Ok(out)
@@ -307,16 +366,24 @@ pub fn inventory_hostnames(terms: &[Value], cx: &Cx<'_>) -> Found {
 pub fn config(terms: &[Value], cx: &Cx<'_>) -> Found {
     let missing = cx.text("on_missing").or_else(|| cx.text("missing")).unwrap_or_else(|| "error".into());
     if !matches!(missing.as_str(), "error" | "warn" | "skip") {
-        return Err(Error::new(format!("\"on_missing\" must be a string and one of \"error\", \"warn\" or \"skip\", not {missing}")));
+        return Err(Error::new(format!(
+            "\"on_missing\" must be a string and one of \"error\", \"warn\" or \"skip\", not {missing}"
+        )));
     }
     let (kind, name) = (cx.text("plugin_type"), cx.text("plugin_name"));
     if kind.is_some() != name.is_some() {
-        return Err(Error::new("Both plugin_type and plugin_name are required, cannot use one without the other"));
+        return Err(Error::new(
+            "Both plugin_type and plugin_name are required, cannot use one without the other",
+        ));
     }
     let mut out = Vec::new();
     for t in terms {
         let Some(option) = t.as_str() else {
-            return Err(Error::new(format!("Invalid setting identifier, \"{}\" is not a string, its a {}", t.repr(), t.type_name())));
+            return Err(Error::new(format!(
+                "Invalid setting identifier, \"{}\" is not a string, its a {}",
+                t.repr(),
+                t.type_name()
+            )));
         };
         let config = crate::config::current();
         let setting = match (&kind, &name) {
@@ -326,7 +393,11 @@ pub fn config(terms: &[Value], cx: &Cx<'_>) -> Found {
         match setting {
             Some(s) => {
                 let v = Value::from(&s.value);
-                out.push(if cx.flag("show_origin", false) { Value::tuple(vec![v, Value::from(s.origin)]) } else { v });
+                out.push(if cx.flag("show_origin", false) {
+                    Value::tuple(vec![v, Value::from(s.origin)])
+                } else {
+                    v
+                });
             }
             None => {
                 let message = format!("Unable to find setting {option}");

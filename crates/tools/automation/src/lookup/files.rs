@@ -39,7 +39,9 @@ pub fn unvault(terms: &[Value], cx: &Cx<'_>) -> Found {
     let mut out = Vec::new();
     for t in terms {
         let name = t.to_text().map_err(Error::from)?;
-        let path = cx.find("files", &name).ok_or_else(|| Error::new(format!("Unable to find file matching \"{name}\" ")))?;
+        let path = cx
+            .find("files", &name)
+            .ok_or_else(|| Error::new(format!("Unable to find file matching \"{name}\" ")))?;
         out.push(Value::from(cx.world.files.loader().text(&path)?.text));
     }
     Ok(out)
@@ -67,7 +69,10 @@ pub fn fileglob(terms: &[Value], cx: &Cx<'_>) -> Found {
             }
         }
         for d in dirs {
-            let mut found: Vec<String> = std::fs::read_dir(&d).into_iter().flatten().flatten()
+            let mut found: Vec<String> = std::fs::read_dir(&d)
+                .into_iter()
+                .flatten()
+                .flatten()
                 .filter(|e| e.path().is_file())
                 .filter_map(|e| e.file_name().into_string().ok())
                 .filter(|n| glob(pattern, n))
@@ -143,7 +148,11 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
         if files.is_empty() {
             return dirs.to_vec();
         }
-        dirs.iter().flat_map(|d| files.iter().map(move |f| if f.starts_with('/') { f.clone() } else { format!("{d}/{f}") })).collect()
+        dirs.iter()
+            .flat_map(|d| {
+                files.iter().map(move |f| if f.starts_with('/') { f.clone() } else { format!("{d}/{f}") })
+            })
+            .collect()
     };
     let own_files = cx.options.get("files").map(|v| split(&v)).unwrap_or_default();
     let own_paths = cx.options.get("paths").map(|v| split(&v)).unwrap_or_default();
@@ -163,7 +172,12 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
             }
             Value::Str(s) => candidates.extend(spread(&[s.to_string()], &own_paths)),
             Value::None => {}
-            other => return Err(Error::new(format!("Invalid term supplied. A string, dict or list is required, not '{}'.", other.type_name()))),
+            other => {
+                return Err(Error::new(format!(
+                    "Invalid term supplied. A string, dict or list is required, not '{}'.",
+                    other.type_name()
+                )));
+            }
         }
     }
     let folder = match cx.scope.get("ansible_first_found_folder") {
@@ -171,7 +185,9 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
         None => "files".into(),
     };
     for c in &candidates {
-        let found = cx.find(&folder, c).or_else(|| ["files", "templates", "vars", "tasks"].iter().find_map(|f| cx.find(f, c)));
+        let found = cx
+            .find(&folder, c)
+            .or_else(|| ["files", "templates", "vars", "tasks"].iter().find_map(|f| cx.find(f, c)));
         if let Some(p) = found {
             return Ok(vec![Value::from(p)]);
         }
@@ -203,7 +219,10 @@ pub fn pipe(terms: &[Value], cx: &Cx<'_>) -> Found {
         let text = t.to_text().map_err(Error::from)?;
         let done = shell(&text, cx)?;
         if !done.status.success() {
-            return Err(Error::new(format!("lookup_plugin.pipe({text}) returned {}", done.status.code().unwrap_or(-1))));
+            return Err(Error::new(format!(
+                "lookup_plugin.pipe({text}) returned {}",
+                done.status.code().unwrap_or(-1)
+            )));
         }
         out.push(Value::from(String::from_utf8_lossy(&done.stdout).trim_end().to_owned()));
     }
@@ -217,7 +236,10 @@ pub fn lines(terms: &[Value], cx: &Cx<'_>) -> Found {
         let text = t.to_text().map_err(Error::from)?;
         let done = shell(&text, cx)?;
         if !done.status.success() {
-            return Err(Error::new(format!("lookup_plugin.lines({text}) returned {}", done.status.code().unwrap_or(-1))));
+            return Err(Error::new(format!(
+                "lookup_plugin.lines({text}) returned {}",
+                done.status.code().unwrap_or(-1)
+            )));
         }
         out.extend(String::from_utf8_lossy(&done.stdout).lines().map(Value::from));
     }
@@ -229,7 +251,9 @@ pub fn template(terms: &[Value], cx: &Cx<'_>) -> Found {
     let mut out = Vec::new();
     for t in terms {
         let name = t.to_text().map_err(Error::from)?;
-        let path = cx.find("templates", &name).ok_or_else(|| Error::new(format!("the template file {name} could not be found for the lookup")))?;
+        let path = cx.find("templates", &name).ok_or_else(|| {
+            Error::new(format!("the template file {name} could not be found for the lookup"))
+        })?;
         let extra = cx.options.get("template_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
         let options = crate::action::template::Settings {
             variable_start: cx.text("variable_start_string"),

@@ -6,7 +6,12 @@ use crate::Error;
 
 use super::{Cx, Found};
 
-fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<(String, Vec<(String, Option<String>)>)>, Error> {
+fn parse(
+    text: &str,
+    properties: bool,
+    case: bool,
+    empty: bool,
+) -> Result<Vec<(String, Vec<(String, Option<String>)>)>, Error> {
     let mut out: Vec<(String, Vec<(String, Option<String>)>)> = Vec::new();
     if properties {
         out.push(("java_properties".into(), Vec::new()));
@@ -56,7 +61,19 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
             let mut words = Vec::new();
             for w in term.split_whitespace() {
                 match w.split_once('=') {
-                    Some((k, v)) if ["type", "file", "section", "re", "default", "encoding", "case_sensitive", "allow_no_value"].contains(&k) => {
+                    Some((k, v))
+                        if [
+                            "type",
+                            "file",
+                            "section",
+                            "re",
+                            "default",
+                            "encoding",
+                            "case_sensitive",
+                            "allow_no_value",
+                        ]
+                        .contains(&k) =>
+                    {
                         options.push((k.to_owned(), v.to_owned()));
                     }
                     _ => words.push(w),
@@ -64,12 +81,20 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
             }
             key = words.join(" ");
         }
-        let get = |n: &str| options.iter().find(|(k, _)| k == n).map(|(_, v)| v.clone()).or_else(|| cx.text(n));
-        let flag = |n: &str| get(n).is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "1" | "on"));
+        let get =
+            |n: &str| options.iter().find(|(k, _)| k == n).map(|(_, v)| v.clone()).or_else(|| cx.text(n));
+        let flag = |n: &str| {
+            get(n).is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "1" | "on"))
+        };
         let file = get("file").unwrap_or_else(|| "ansible.ini".into());
         let properties = get("type").as_deref() == Some("properties");
-        let section = if properties { "java_properties".to_owned() } else { get("section").unwrap_or_else(|| "global".into()) };
-        let path = cx.find("files", &file).ok_or_else(|| Error::new(format!("Could not find the file {file}")))?;
+        let section = if properties {
+            "java_properties".to_owned()
+        } else {
+            get("section").unwrap_or_else(|| "global".into())
+        };
+        let path =
+            cx.find("files", &file).ok_or_else(|| Error::new(format!("Could not find the file {file}")))?;
         let text = cx.world.files.loader().text(&path)?.text;
         let case = flag("case_sensitive");
         let sections = parse(&text, properties, case, flag("allow_no_value"))?;
@@ -92,7 +117,11 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
             scope.insert("pattern", key.as_str());
             for (k, v) in values {
                 scope.insert("name", k.as_str());
-                let hit = cx.world.engine().expression(&pileus_jinja::Str::trusted("name is match(pattern)"), &scope).map_err(Error::from)?;
+                let hit = cx
+                    .world
+                    .engine()
+                    .expression(&pileus_jinja::Str::trusted("name is match(pattern)"), &scope)
+                    .map_err(Error::from)?;
                 if hit.truth().map_err(Error::from)? {
                     out.push(v.as_deref().map_or(Value::None, Value::from));
                 }

@@ -40,14 +40,20 @@ impl Cx<'_> {
     /// An option as a truth value.
     pub fn flag(&self, name: &str, default: bool) -> bool {
         match self.options.get(name) {
-            Some(Value::Str(s)) => matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1" | "y" | "t"),
+            Some(Value::Str(s)) => {
+                matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1" | "y" | "t")
+            }
             Some(Value::None) | None => default,
             Some(v) => v.truth().unwrap_or(default),
         }
     }
     /// Where files are looked for, in order.
     pub fn search_path(&self) -> Vec<String> {
-        let list = self.scope.get("ansible_search_path").map(|v| crate::playbook::keyword::items(&v)).unwrap_or_default();
+        let list = self
+            .scope
+            .get("ansible_search_path")
+            .map(|v| crate::playbook::keyword::items(&v))
+            .unwrap_or_default();
         let mut out: Vec<String> = list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
         if out.is_empty() {
             out.push(self.world.files.base());
@@ -133,7 +139,9 @@ pub fn with(world: &Arc<World>, name: &str, value: &Value, vars: &Vars) -> Resul
     let lenient = names::short(name) == "first_found";
     let rendered = match value {
         // one bad candidate of many is only not found
-        Value::List(l) if lenient => Value::list(l.items().iter().filter_map(|v| engine.resolve(v, vars).ok()).collect()),
+        Value::List(l) if lenient => {
+            Value::list(l.items().iter().filter_map(|v| engine.resolve(v, vars).ok()).collect())
+        }
         other => engine.resolve(other, vars).map_err(|e| Error::from(e).at(at.clone()))?,
     };
     let terms = match &rendered {
@@ -142,7 +150,9 @@ pub fn with(world: &Arc<World>, name: &str, value: &Value, vars: &Vars) -> Resul
         other => vec![other.clone()],
     };
     let cx = Cx { world, scope: vars, options: Dict::new() };
-    let out = run(name, terms, &cx).map_err(|e| Error::new(format!("The lookup plugin '{}' failed.", names::short(name))).because(e).at(at))?;
+    let out = run(name, terms, &cx).map_err(|e| {
+        Error::new(format!("The lookup plugin '{}' failed.", names::short(name))).because(e).at(at)
+    })?;
     // `with_first_found` of nothing that may be skipped loops over nothing
     Ok(out)
 }
@@ -180,15 +190,22 @@ impl Object for Function {
         None
     }
     fn call(&self, state: &State<'_>, mut args: Args) -> Result<Value, TemplateError> {
-        let Some(world) = self.world.upgrade() else { return Err(TemplateError::runtime("the engine has ended")) };
+        let Some(world) = self.world.upgrade() else {
+            return Err(TemplateError::runtime("the engine has ended"));
+        };
         if args.pos.is_empty() {
-            return Err(TemplateError::type_error("lookup() missing 1 required positional argument: 'plugin_name'"));
+            return Err(TemplateError::type_error(
+                "lookup() missing 1 required positional argument: 'plugin_name'",
+            ));
         }
         let engine = &*world;
         let name = engine.resolve(&args.pos.remove(0), state.scope())?.to_text()?;
         let truth = |v: Option<Value>, default: bool| v.map_or(Ok(default), |v| v.truth());
         let list = truth(args.take_named("wantlist"), self.list)?;
-        let errors = args.take_named("errors").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| "strict".into());
+        let errors = args
+            .take_named("errors")
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_else(|| "strict".into());
         let options = Dict::new();
         for (k, v) in args.kw {
             options.insert(&*k, engine.resolve(&v, state.scope())?);
@@ -199,7 +216,9 @@ impl Object for Function {
             if names::short(&name) == "first_found"
                 && let Value::List(l) = &v
             {
-                terms.push(Value::list(l.items().iter().filter_map(|v| engine.resolve(v, state.scope()).ok()).collect()));
+                terms.push(Value::list(
+                    l.items().iter().filter_map(|v| engine.resolve(v, state.scope()).ok()).collect(),
+                ));
                 continue;
             }
             terms.push(engine.resolve(&v, state.scope())?);

@@ -53,9 +53,13 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
         let mut params: Vec<(String, String)> = Vec::new();
         for w in term.split(' ') {
             match w.split_once('=') {
-                Some((k, v)) if ["length", "encrypt", "chars", "ident", "seed"].contains(&k) => params.push((k.to_owned(), v.to_owned())),
+                Some((k, v)) if ["length", "encrypt", "chars", "ident", "seed"].contains(&k) => {
+                    params.push((k.to_owned(), v.to_owned()))
+                }
                 Some((k, _)) if !params.is_empty() => {
-                    return Err(Error::new(format!("Unrecognized parameter(s) given to password lookup: {k}")));
+                    return Err(Error::new(format!(
+                        "Unrecognized parameter(s) given to password lookup: {k}"
+                    )));
                 }
                 _ => {
                     if !path.is_empty() {
@@ -65,18 +69,23 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
                 }
             }
         }
-        let get = |n: &str| params.iter().find(|(k, _)| k == n).map(|(_, v)| v.clone()).or_else(|| cx.text(n));
-        let length: usize = get("length").map_or(Ok(20), |v| v.parse()).map_err(|_| Error::new("Invalid length"))?;
+        let get =
+            |n: &str| params.iter().find(|(k, _)| k == n).map(|(_, v)| v.clone()).or_else(|| cx.text(n));
+        let length: usize =
+            get("length").map_or(Ok(20), |v| v.parse()).map_err(|_| Error::new("Invalid length"))?;
         let chars = match params.iter().find(|(k, _)| k == "chars") {
             Some((_, v)) => {
-                let mut list: Vec<String> = v.replace(",,", ",").split(',').filter(|p| !p.is_empty()).map(str::to_owned).collect();
+                let mut list: Vec<String> =
+                    v.replace(",,", ",").split(',').filter(|p| !p.is_empty()).map(str::to_owned).collect();
                 if v.contains(",,") || v == "," {
                     list.push(",".into());
                 }
                 list
             }
             None => match cx.options.get("chars") {
-                Some(v) => crate::playbook::keyword::items(&v).iter().filter_map(|v| v.to_text().ok()).collect(),
+                Some(v) => {
+                    crate::playbook::keyword::items(&v).iter().filter_map(|v| v.to_text().ok()).collect()
+                }
                 None => vec!["ascii_letters".into(), "digits".into(), ".,:-_".into()],
             },
         };
@@ -126,7 +135,8 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
                 text.push_str(&format!(" ident={i}"));
             }
             text.push('\n');
-            write(&path, &text).map_err(|e| Error::new(format!("could not write the password file {path}: {e}")))?;
+            write(&path, &text)
+                .map_err(|e| Error::new(format!("could not write the password file {path}: {e}")))?;
         }
         let value = match encrypt {
             Some(method) => {

@@ -49,10 +49,14 @@ pub fn csvfile(terms: &[Value], cx: &Cx<'_>) -> Found {
             Some(d) => d.chars().next().unwrap_or('\t'),
         };
         let number = |n: &str, default: usize| -> Result<usize, Error> {
-            get(n).map_or(Ok(default), |v| v.parse().map_err(|_| Error::new(format!("invalid literal for int() with base 10: '{v}'"))))
+            get(n).map_or(Ok(default), |v| {
+                v.parse().map_err(|_| Error::new(format!("invalid literal for int() with base 10: '{v}'")))
+            })
         };
         let (col, keycol) = (number("col", 1)?, number("keycol", 0)?);
-        let path = cx.find("files", &file).ok_or_else(|| Error::new(format!("csvfile: Unable to find file {file}")))?;
+        let path = cx
+            .find("files", &file)
+            .ok_or_else(|| Error::new(format!("csvfile: Unable to find file {file}")))?;
         let text = cx.world.files.loader().text(&path)?.text;
         let found = rows(&text, delimiter).into_iter().find(|r| r.get(keycol).is_some_and(|c| *c == key));
         match found {

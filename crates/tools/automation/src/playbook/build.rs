@@ -20,8 +20,22 @@ use super::{Files, Static};
 
 /// Keywords that an include may bear.
 const INCLUDE_KEYWORDS: [K; 16] = [
-    K::Action, K::Args, K::Collections, K::Debugger, K::IgnoreErrors, K::Loop, K::LoopControl, K::Name, K::NoLog, K::Register,
-    K::RunOnce, K::Tags, K::Timeout, K::Vars, K::When, K::Listen,
+    K::Action,
+    K::Args,
+    K::Collections,
+    K::Debugger,
+    K::IgnoreErrors,
+    K::Loop,
+    K::LoopControl,
+    K::Name,
+    K::NoLog,
+    K::Register,
+    K::RunOnce,
+    K::Tags,
+    K::Timeout,
+    K::Vars,
+    K::When,
+    K::Listen,
 ];
 
 /// Builds trees for one play.
@@ -54,7 +68,12 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// Where an entry is wrong.
-    pub fn blocks(&self, items: &[Value], frame: &Arc<Frame>, handlers: bool) -> Result<Vec<Arc<Block>>, Error> {
+    pub fn blocks(
+        &self,
+        items: &[Value],
+        frame: &Arc<Frame>,
+        handlers: bool,
+    ) -> Result<Vec<Arc<Block>>, Error> {
         let mut out: Vec<Arc<Block>> = Vec::new();
         let mut run: Vec<Node> = Vec::new();
         for node in self.nodes(items, frame, handlers)? {
@@ -81,7 +100,12 @@ impl Builder<'_> {
                 if item.is_none() {
                     continue;
                 }
-                return Err(Error::parser(format!("The ds ({}) should be a dict but was a {}", item.repr(), class(item))).at(item.origin().cloned()));
+                return Err(Error::parser(format!(
+                    "The ds ({}) should be a dict but was a {}",
+                    item.repr(),
+                    class(item)
+                ))
+                .at(item.origin().cloned()));
             };
             if map.contains("block") {
                 out.push(Node::Block(self.block(item, map, frame, handlers)?));
@@ -89,7 +113,8 @@ impl Builder<'_> {
             }
             if map.contains("rescue") || map.contains("always") {
                 let name = if map.contains("rescue") { "rescue" } else { "always" };
-                return Err(Error::parser(format!("'{name}' keyword cannot be used without 'block'")).at(item.origin().cloned()));
+                return Err(Error::parser(format!("'{name}' keyword cannot be used without 'block'"))
+                    .at(item.origin().cloned()));
             }
             let raw = task::parse(item, handlers)?;
             self.task(raw, frame, handlers, &mut out)?;
@@ -97,7 +122,13 @@ impl Builder<'_> {
         Ok(out)
     }
 
-    fn block(&self, value: &Value, map: &Dict, frame: &Arc<Frame>, handlers: bool) -> Result<Arc<Block>, Error> {
+    fn block(
+        &self,
+        value: &Value,
+        map: &Dict,
+        frame: &Arc<Frame>,
+        handlers: bool,
+    ) -> Result<Arc<Block>, Error> {
         let mut kw = Keywords::default();
         let mut vars = None;
         for (key, v) in map.items() {
@@ -112,7 +143,10 @@ impl Builder<'_> {
                 }
                 _ => match keyword::find(&name, on::BLOCK) {
                     Some(k) => kw.set(k, checked(k, &v, "Block", &key)?),
-                    None => return Err(Error::parser(format!("'{name}' is not a valid attribute for a Block")).at(key.origin().cloned())),
+                    None => {
+                        return Err(Error::parser(format!("'{name}' is not a valid attribute for a Block"))
+                            .at(key.origin().cloned()));
+                    }
                 },
             }
         }
@@ -121,11 +155,21 @@ impl Builder<'_> {
             match map.get(name) {
                 None | Some(Value::None) => Ok(Vec::new()),
                 Some(Value::List(l)) => self.nodes(&l.items(), &inner, handlers),
-                Some(other) => Err(Error::parser("A malformed block was encountered while loading a block").at(other.origin().or(value.origin()).cloned())),
+                Some(other) => Err(Error::parser("A malformed block was encountered while loading a block")
+                    .at(other.origin().or(value.origin()).cloned())),
             }
         };
         let (block, rescue, always) = (part("block")?, part("rescue")?, part("always")?);
-        Ok(Arc::new(Block { id: task::next_id(), block, rescue, always, frame: inner, keywords: kw, origin: map.origin().cloned(), implicit: false }))
+        Ok(Arc::new(Block {
+            id: task::next_id(),
+            block,
+            rescue,
+            always,
+            frame: inner,
+            keywords: kw,
+            origin: map.origin().cloned(),
+            implicit: false,
+        }))
     }
 
     fn task(&self, raw: Raw, frame: &Arc<Frame>, handler: bool, out: &mut Vec<Node>) -> Result<(), Error> {
@@ -144,13 +188,16 @@ impl Builder<'_> {
                 role_args(&raw, "include_role")?;
                 include_keywords(&raw, "IncludeRole")?;
                 if handler {
-                    return Err(Error::parser("Using 'include_role' as a handler is not supported.").at(raw.origin.clone()));
+                    return Err(Error::parser("Using 'include_role' as a handler is not supported.")
+                        .at(raw.origin.clone()));
                 }
             }
             "include" => {
                 return Err(Error::parser("[REMOVED]: ansible.builtin.include has been removed. Use include_tasks or import_tasks instead. This feature was removed from ansible-core version 2.16.").at(raw.origin.clone()));
             }
-            _ if !pileus_jinja::value::looks_like_template(&raw.written) && !self.files.action_known(&raw.written, frame) => {
+            _ if !pileus_jinja::value::looks_like_template(&raw.written)
+                && !self.files.action_known(&raw.written, frame) =>
+            {
                 return Err(Error::parser(format!(
                     "couldn't resolve module/action '{}'. This often indicates a misspelling, missing collection, or incorrect module path.",
                     raw.written
@@ -188,11 +235,20 @@ impl Builder<'_> {
         }
     }
 
-    fn import_tasks(&self, raw: Raw, frame: &Arc<Frame>, handler: bool, out: &mut Vec<Node>) -> Result<(), Error> {
+    fn import_tasks(
+        &self,
+        raw: Raw,
+        frame: &Arc<Frame>,
+        handler: bool,
+        out: &mut Vec<Node>,
+    ) -> Result<(), Error> {
         known_args(&raw, &["file", "_raw_params"], "import_tasks")?;
         include_keywords(&raw, if handler { "HandlerTaskInclude" } else { "TaskInclude" })?;
         if raw.keywords.get(K::Loop).is_some() {
-            return Err(Error::parser("You cannot use loops on 'import_tasks' statements. You should use 'include_tasks' instead.").at(raw.origin.clone()));
+            return Err(Error::parser(
+                "You cannot use loops on 'import_tasks' statements. You should use 'include_tasks' instead.",
+            )
+            .at(raw.origin.clone()));
         }
         let vars = raw.keywords.get(K::Vars).and_then(|v| v.as_dict().cloned());
         let named = raw.args.get("_raw_params").or_else(|| raw.args.get("file"));
@@ -226,14 +282,25 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn import_role(&self, raw: Raw, frame: &Arc<Frame>, handler: bool, out: &mut Vec<Node>) -> Result<(), Error> {
+    fn import_role(
+        &self,
+        raw: Raw,
+        frame: &Arc<Frame>,
+        handler: bool,
+        out: &mut Vec<Node>,
+    ) -> Result<(), Error> {
         role_args(&raw, "import_role")?;
         include_keywords(&raw, "IncludeRole")?;
         if handler {
-            return Err(Error::parser("Using 'import_role' as a handler is not supported.").at(raw.origin.clone()));
+            return Err(
+                Error::parser("Using 'import_role' as a handler is not supported.").at(raw.origin.clone())
+            );
         }
         if raw.keywords.get(K::Loop).is_some() {
-            return Err(Error::parser("You cannot use loops on 'import_role' statements. You should use 'include_role' instead.").at(raw.origin.clone()));
+            return Err(Error::parser(
+                "You cannot use loops on 'import_role' statements. You should use 'include_role' instead.",
+            )
+            .at(raw.origin.clone()));
         }
         let vars = raw.keywords.get(K::Vars).and_then(|v| v.as_dict().cloned());
         let probe = Arc::new((**frame).clone().with_params(vars.as_ref()));
@@ -250,12 +317,24 @@ impl Builder<'_> {
     }
 
     /// What an `include_role` or `import_role` with rendered arguments asks for.
-    pub fn role_request(&self, args: &Dict, _keywords: &Keywords, origin: Option<Arc<pileus_jinja::Origin>>, import: bool) -> Request {
-        let text = |k: &str| args.get(k).and_then(|v| v.to_text().ok().filter(|s| !s.is_empty() && !v.is_none()));
+    pub fn role_request(
+        &self,
+        args: &Dict,
+        _keywords: &Keywords,
+        origin: Option<Arc<pileus_jinja::Origin>>,
+        import: bool,
+    ) -> Request {
+        let text =
+            |k: &str| args.get(k).and_then(|v| v.to_text().ok().filter(|s| !s.is_empty() && !v.is_none()));
         let flag = |k: &str| args.get(k).and_then(|v| truth(&v));
         Request {
             name: text("name").or_else(|| text("role")).unwrap_or_default(),
-            from: From { tasks: text("tasks_from"), vars: text("vars_from"), defaults: text("defaults_from"), handlers: text("handlers_from") },
+            from: From {
+                tasks: text("tasks_from"),
+                vars: text("vars_from"),
+                defaults: text("defaults_from"),
+                handlers: text("handlers_from"),
+            },
             origin,
             public: flag("public").unwrap_or(import),
             allow_duplicates: flag("allow_duplicates"),
@@ -280,18 +359,40 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// Where it isn't there, depends on itself or holds what it must not.
-    pub fn role(&self, mut request: Request, asking: Option<&Arc<Role>>, chain: &[Arc<Role>], frame: &Arc<Frame>) -> Result<Arc<Role>, Error> {
+    pub fn role(
+        &self,
+        mut request: Request,
+        asking: Option<&Arc<Role>>,
+        chain: &[Arc<Role>],
+        frame: &Arc<Frame>,
+    ) -> Result<Arc<Role>, Error> {
         if pileus_jinja::value::looks_like_template(&request.name) {
-            let probe = Arc::new((**frame).clone().with_params(request.vars.as_ref()).with_params(Some(&request.params)));
+            let probe = Arc::new(
+                (**frame).clone().with_params(request.vars.as_ref()).with_params(Some(&request.params)),
+            );
             let rendered = self.render.render(&Value::Str(role::text(&request.name)), self.play, &probe)?;
             request.name = rendered.to_text().map_err(Error::from)?;
         }
-        let collections: Vec<String> = frame.keywords.get(K::Collections).map(keyword::items).unwrap_or_default().iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
-        let Some((path, full)) = role::locate(self.files, &request.name, asking.map(|r| &**r), &collections) else {
+        let collections: Vec<String> = frame
+            .keywords
+            .get(K::Collections)
+            .map(keyword::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect();
+        let Some((path, full)) = role::locate(self.files, &request.name, asking.map(|r| &**r), &collections)
+        else {
             let places = role::search_path(self.files, asking.map(|r| &**r)).join(":");
-            return Err(Error::new(format!("the role '{}' was not found in {places}", request.name)).at(request.origin));
+            return Err(Error::new(format!("the role '{}' was not found in {places}", request.name))
+                .at(request.origin));
         };
-        if chain.iter().filter(|r| *r.path == *path && r.request.from == request.from && !request.by_task).count() > 0 {
+        if chain
+            .iter()
+            .filter(|r| *r.path == *path && r.request.from == request.from && !request.by_task)
+            .count()
+            > 0
+        {
             return Err(Error::new("A recursion loop was detected with the roles specified. Make sure child roles do not have dependencies on parent roles").at(request.origin));
         }
         if let Some(same) = self.play.role_list.read().iter().find(|r| r.same(&request, &path)) {
@@ -306,7 +407,11 @@ impl Builder<'_> {
                 Value::Dict(d) => d,
                 Value::None => Dict::new(),
                 other => {
-                    return Err(Error::parser(format!("the 'meta/main.yml' for role {} is not a dictionary", request.name)).at(other.origin().cloned()));
+                    return Err(Error::parser(format!(
+                        "the 'meta/main.yml' for role {} is not a dictionary",
+                        request.name
+                    ))
+                    .at(other.origin().cloned()));
                 }
             },
             None => Dict::new(),
@@ -315,13 +420,18 @@ impl Builder<'_> {
             Some(file) => self.files.load(&file)?.get("argument_specs"),
             None => meta.get("argument_specs"),
         };
-        let defaults = role::variables(self.files, &path, "defaults", request.from.defaults.as_deref()).map_err(at)?;
+        let defaults =
+            role::variables(self.files, &path, "defaults", request.from.defaults.as_deref()).map_err(at)?;
         let vars = role::variables(self.files, &path, "vars", request.from.vars.as_deref()).map_err(at)?;
         let (full_name, collection) = match full {
             Some((f, c)) => (f, Some(c)),
             None => (request.name.rsplit('/').next().unwrap_or(&request.name).to_owned(), None),
         };
-        let short: Arc<str> = if collection.is_some() || !request.name.contains('/') { request.name.as_str().into() } else { full_name.as_str().into() };
+        let short: Arc<str> = if collection.is_some() || !request.name.contains('/') {
+            request.name.as_str().into()
+        } else {
+            full_name.as_str().into()
+        };
         let allow = request.allow_duplicates.or_else(|| meta.get("allow_duplicates").and_then(|v| truth(&v)));
         let mut role = Role {
             name: short,
@@ -370,7 +480,8 @@ impl Builder<'_> {
         let mut items = match (&file, from) {
             (Some(file), _) => self.read_role_list(file, "tasks", role)?,
             (None, Some(name)) => {
-                return Err(Error::parser(format!("Could not find specified file in role: tasks/{name}")).at(role.request.origin.clone()));
+                return Err(Error::parser(format!("Could not find specified file in role: tasks/{name}"))
+                    .at(role.request.origin.clone()));
             }
             (None, None) => Vec::new(),
         };
@@ -413,7 +524,11 @@ impl Builder<'_> {
                 out.extend(self.blocks(&items, &Arc::new(frame), true)?);
             }
             None if from.is_some() => {
-                return Err(Error::parser(format!("Could not find specified file in role: handlers/{}", from.unwrap_or_default())).at(role.request.origin.clone()));
+                return Err(Error::parser(format!(
+                    "Could not find specified file in role: handlers/{}",
+                    from.unwrap_or_default()
+                ))
+                .at(role.request.origin.clone()));
             }
             None => {}
         }
@@ -424,8 +539,12 @@ impl Builder<'_> {
     fn argument_spec(&self, role: &Role, entry: &str) -> Option<Value> {
         let entry = Path::new(entry).file_stem().map(|s| s.to_string_lossy().into_owned())?;
         let spec = role.specs.as_ref()?.get(&entry)?;
-        let options = spec.get("options").filter(|o| !o.is_none()).unwrap_or_else(|| Value::Dict(Dict::new()));
-        let about = spec.get("short_description").and_then(|d| d.as_str().map(|s| format!(" - {s}"))).unwrap_or_default();
+        let options =
+            spec.get("options").filter(|o| !o.is_none()).unwrap_or_else(|| Value::Dict(Dict::new()));
+        let about = spec
+            .get("short_description")
+            .and_then(|d| d.as_str().map(|s| format!(" - {s}")))
+            .unwrap_or_default();
         let provided = Dict::new();
         let args = Dict::new();
         args.insert("argument_spec", untrusted(&options));
@@ -451,7 +570,10 @@ impl Builder<'_> {
         match self.files.load(path)? {
             Value::List(l) => Ok(l.items()),
             Value::None => Ok(Vec::new()),
-            other => Err(Error::parser("included task files must contain a list of tasks").at(other.origin().cloned())),
+            other => {
+                Err(Error::parser("included task files must contain a list of tasks")
+                    .at(other.origin().cloned()))
+            }
         }
     }
 
@@ -459,7 +581,11 @@ impl Builder<'_> {
         match self.files.load(path)? {
             Value::List(l) => Ok(l.items()),
             Value::None => Ok(Vec::new()),
-            other => Err(Error::parser(format!("The {folder}/main.yml file for role '{}' must contain a list of tasks", role.name)).at(other.origin().cloned())),
+            other => Err(Error::parser(format!(
+                "The {folder}/main.yml file for role '{}' must contain a list of tasks",
+                role.name
+            ))
+            .at(other.origin().cloned())),
         }
     }
 
@@ -482,7 +608,11 @@ impl Builder<'_> {
 
     /// The path to name where [`Builder::find_tasks`] found nothing.
     pub fn missing(&self, file: &str, frame: &Frame) -> String {
-        if file.starts_with('/') { file.to_owned() } else { paths::unfrack(&format!("{}/{file}", frame.directory)) }
+        if file.starts_with('/') {
+            file.to_owned()
+        } else {
+            paths::unfrack(&format!("{}/{file}", frame.directory))
+        }
     }
 
     /// Compiles the whole play: handlers, roles and tasks in order, with the flushes between.
@@ -587,7 +717,8 @@ fn truth(v: &Value) -> Option<bool> {
 fn include_keywords(raw: &Raw, class_name: &str) -> Result<(), Error> {
     for (k, _) in raw.keywords.iter() {
         if !INCLUDE_KEYWORDS.contains(&k) {
-            return Err(Error::parser(format!("'{}' is not a valid attribute for a {class_name}", k.name())).at(raw.origin.clone()));
+            return Err(Error::parser(format!("'{}' is not a valid attribute for a {class_name}", k.name()))
+                .at(raw.origin.clone()));
         }
     }
     Ok(())
@@ -596,9 +727,30 @@ fn include_keywords(raw: &Raw, class_name: &str) -> Result<(), Error> {
 fn role_args(raw: &Raw, action: &str) -> Result<(), Error> {
     let include = action == "include_role";
     let known: &[&str] = if include {
-        &["name", "role", "tasks_from", "vars_from", "defaults_from", "handlers_from", "apply", "public", "allow_duplicates", "rolespec_validate"]
+        &[
+            "name",
+            "role",
+            "tasks_from",
+            "vars_from",
+            "defaults_from",
+            "handlers_from",
+            "apply",
+            "public",
+            "allow_duplicates",
+            "rolespec_validate",
+        ]
     } else {
-        &["name", "role", "tasks_from", "vars_from", "defaults_from", "handlers_from", "public", "allow_duplicates", "rolespec_validate"]
+        &[
+            "name",
+            "role",
+            "tasks_from",
+            "vars_from",
+            "defaults_from",
+            "handlers_from",
+            "public",
+            "allow_duplicates",
+            "rolespec_validate",
+        ]
     };
     if raw.args_template.is_none() && !raw.args.contains("name") && !raw.args.contains("role") {
         return Err(Error::parser(format!("'name' is a required field for {action}.")).at(raw.origin.clone()));
@@ -608,13 +760,15 @@ fn role_args(raw: &Raw, action: &str) -> Result<(), Error> {
         if let Some(v) = raw.args.get(key)
             && v.as_str().is_none()
         {
-            return Err(Error::parser(format!("Expected a string for {key} but got {} instead", class(&v))).at(raw.origin.clone()));
+            return Err(Error::parser(format!("Expected a string for {key} but got {} instead", class(&v)))
+                .at(raw.origin.clone()));
         }
     }
     if let Some(apply) = raw.args.get("apply")
         && !matches!(apply, Value::Dict(_) | Value::Str(_))
     {
-        return Err(Error::parser(format!("Expected a dict for apply but got {} instead", class(&apply))).at(raw.origin.clone()));
+        return Err(Error::parser(format!("Expected a dict for apply but got {} instead", class(&apply)))
+            .at(raw.origin.clone()));
     }
     Ok(())
 }

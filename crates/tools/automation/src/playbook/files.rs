@@ -98,7 +98,9 @@ impl Files {
             for (kind, entries) in routing.items() {
                 let Value::Dict(entries) = entries else { continue };
                 for (name, entry) in entries.items() {
-                    if let (Some(kind), Some(name), Some(to)) = (kind.as_str(), name.as_str(), entry.get("redirect")) {
+                    if let (Some(kind), Some(name), Some(to)) =
+                        (kind.as_str(), name.as_str(), entry.get("redirect"))
+                    {
                         out.insert(format!("{kind}/{name}"), to.to_text().unwrap_or_default());
                     }
                 }
@@ -159,7 +161,9 @@ impl Files {
         if !name.contains('.') {
             let own = frame.role.as_ref().and_then(|r| r.collection.as_deref()).map(str::to_owned);
             let listed = frame.keywords.get(K::Collections).map(keyword::items).unwrap_or_default();
-            for collection in own.into_iter().chain(listed.iter().filter_map(|v| v.as_str().map(str::to_owned))) {
+            for collection in
+                own.into_iter().chain(listed.iter().filter_map(|v| v.as_str().map(str::to_owned)))
+            {
                 if matches!(collection.as_str(), "ansible.builtin" | "ansible.legacy") {
                     if names::known(name) {
                         return name.into();
@@ -167,7 +171,9 @@ impl Files {
                     continue;
                 }
                 let full = self.redirected(&format!("{collection}.{name}"));
-                if self.module_file(&full, None).is_some() || (full.contains('.') && names::known(&full) && self.collection(&collection).is_some()) {
+                if self.module_file(&full, None).is_some()
+                    || (full.contains('.') && names::known(&full) && self.collection(&collection).is_some())
+                {
                     return full.into();
                 }
             }
@@ -182,7 +188,10 @@ impl Files {
             let parts: Vec<&str> = name.splitn(3, '.').collect();
             let [ns, coll, rest] = parts.as_slice() else { break };
             let map = self.redirects(&format!("{ns}.{coll}"));
-            let Some(to) = map.get(&format!("action/{rest}")).or_else(|| map.get(&format!("modules/{rest}"))) else { break };
+            let Some(to) = map.get(&format!("action/{rest}")).or_else(|| map.get(&format!("modules/{rest}")))
+            else {
+                break;
+            };
             name = names::short(to).to_owned();
         }
         name
@@ -201,7 +210,11 @@ fn module_in(dir: &str, name: &str) -> Option<String> {
             if let Some(p) = path.to_str().and_then(|d| module_in(d, name)) {
                 return Some(p);
             }
-        } else if path.file_stem().is_some_and(|s| s == name) && !path.extension().is_some_and(|e| matches!(e.to_str(), Some("pyc" | "yml" | "yaml" | "json" | "md"))) {
+        } else if path.file_stem().is_some_and(|s| s == name)
+            && !path
+                .extension()
+                .is_some_and(|e| matches!(e.to_str(), Some("pyc" | "yml" | "yaml" | "json" | "md")))
+        {
             return Some(path.display().to_string());
         }
     }

@@ -55,21 +55,38 @@ pub trait Imports {
 ///
 /// # Errors
 /// Where a file cannot be read, or an entry is neither a play nor an import.
-pub fn plays(files: &Files, path: &str, imports: &dyn Imports, when: &[Value], vars: &Dict) -> Result<Vec<Play>, Error> {
+pub fn plays(
+    files: &Files,
+    path: &str,
+    imports: &dyn Imports,
+    when: &[Value],
+    vars: &Dict,
+) -> Result<Vec<Play>, Error> {
     let value = files.load(path)?;
     let directory = build::directory(path);
     let Some(list) = value.as_list() else {
         if value.is_none() {
-            return Err(Error::parser(format!("Empty playbook, nothing to do: {path}")).at(value.origin().cloned()));
+            return Err(
+                Error::parser(format!("Empty playbook, nothing to do: {path}")).at(value.origin().cloned())
+            );
         }
-        return Err(Error::parser(format!("A playbook must be a list of plays, got a {} instead: {path}", task::class(&value))).at(value.origin().cloned()));
+        return Err(Error::parser(format!(
+            "A playbook must be a list of plays, got a {} instead: {path}",
+            task::class(&value)
+        ))
+        .at(value.origin().cloned()));
     };
     let mut out = Vec::new();
     for entry in list.items() {
         let Some(map) = entry.as_dict() else {
-            return Err(Error::parser("playbook entries must be either valid plays or 'import_playbook' statements").at(entry.origin().cloned()));
+            return Err(Error::parser(
+                "playbook entries must be either valid plays or 'import_playbook' statements",
+            )
+            .at(entry.origin().cloned()));
         };
-        let key = ["import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"].into_iter().find(|k| map.contains(k));
+        let key = ["import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"]
+            .into_iter()
+            .find(|k| map.contains(k));
         let Some(key) = key else {
             let mut play = play::parse(&entry, &directory, (!vars.is_empty()).then_some(vars))?;
             if !when.is_empty() {
@@ -100,18 +117,28 @@ pub fn plays(files: &Files, path: &str, imports: &dyn Imports, when: &[Value], v
                 "when" => inner_when.extend(keyword::items(&v)),
                 "tags" => tags = keyword::items(&task::checked(K::Tags, &v, "PlaybookInclude", &k)?),
                 n if keyword::find(n, keyword::on::PLAY | keyword::on::BLOCK).is_some() => {}
-                n => return Err(Error::parser(format!("'{n}' is not a valid attribute for a PlaybookInclude")).at(k.origin().cloned())),
+                n => {
+                    return Err(Error::parser(format!(
+                        "'{n}' is not a valid attribute for a PlaybookInclude"
+                    ))
+                    .at(k.origin().cloned()));
+                }
             }
         }
         let Some(named) = map.get(key).filter(|v| !v.is_none()) else {
             return Err(Error::parser("playbook import parameter is missing").at(entry.origin().cloned()));
         };
         let Value::Str(_) = &named else {
-            return Err(Error::parser(format!("playbook import parameter must be a string indicating a file path, got {} instead", task::class(&named))).at(entry.origin().cloned()));
+            return Err(Error::parser(format!(
+                "playbook import parameter must be a string indicating a file path, got {} instead",
+                task::class(&named)
+            ))
+            .at(entry.origin().cloned()));
         };
         let named = imports.render_import(&named, &inner_vars)?.to_text().map_err(Error::from)?;
         let file = files.playbook(named.trim(), &directory);
-        let mut inner = plays(files, &file, imports, &inner_when, &inner_vars).map_err(|e| e.at(entry.origin().cloned()))?;
+        let mut inner = plays(files, &file, imports, &inner_when, &inner_vars)
+            .map_err(|e| e.at(entry.origin().cloned()))?;
         for p in &mut inner {
             if !tags.is_empty() {
                 let mut outer = Keywords::default();

@@ -5,30 +5,111 @@ use std::sync::RwLock;
 
 /// Actions that take free text beside keys.
 pub const FREE_FORM: [&str; 18] = [
-    "command", "shell", "script", "raw", "win_command", "win_shell", "include_vars", "include_tasks", "include_role",
-    "import_tasks", "import_role", "import_playbook", "add_host", "group_by", "set_fact", "meta", "ansible.windows.win_command",
+    "command",
+    "shell",
+    "script",
+    "raw",
+    "win_command",
+    "win_shell",
+    "include_vars",
+    "include_tasks",
+    "include_role",
+    "import_tasks",
+    "import_role",
+    "import_playbook",
+    "add_host",
+    "group_by",
+    "set_fact",
+    "meta",
+    "ansible.windows.win_command",
     "ansible.windows.win_shell",
 ];
 
 /// [`FREE_FORM`] as the reference lists them in its message.
 pub const FREE_FORM_LISTED: [&str; 16] = [
-    "add_host", "command", "group_by", "import_playbook", "import_role", "import_tasks", "include_role", "include_tasks",
-    "include_vars", "meta", "raw", "script", "set_fact", "shell", "win_command", "win_shell",
+    "add_host",
+    "command",
+    "group_by",
+    "import_playbook",
+    "import_role",
+    "import_tasks",
+    "include_role",
+    "include_tasks",
+    "include_vars",
+    "meta",
+    "raw",
+    "script",
+    "set_fact",
+    "shell",
+    "win_command",
+    "win_shell",
 ];
 
 /// Actions of the controller.
 pub const ACTIONS: [&str; 34] = [
-    "add_host", "assemble", "assert", "async_status", "command", "copy", "debug", "fail", "fetch", "gather_facts", "group_by",
-    "import_playbook", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "package", "pause",
-    "raw", "reboot", "script", "service", "set_fact", "set_stats", "shell", "template", "unarchive", "uri",
-    "validate_argument_spec", "wait_for_connection", "dnf", "normal",
+    "add_host",
+    "assemble",
+    "assert",
+    "async_status",
+    "command",
+    "copy",
+    "debug",
+    "fail",
+    "fetch",
+    "gather_facts",
+    "group_by",
+    "import_playbook",
+    "import_role",
+    "import_tasks",
+    "include_role",
+    "include_tasks",
+    "include_vars",
+    "meta",
+    "package",
+    "pause",
+    "raw",
+    "reboot",
+    "script",
+    "service",
+    "set_fact",
+    "set_stats",
+    "shell",
+    "template",
+    "unarchive",
+    "uri",
+    "validate_argument_spec",
+    "wait_for_connection",
+    "dnf",
+    "normal",
 ];
 
 /// The lookups of core.
 pub const LOOKUPS: [&str; 25] = [
-    "config", "csvfile", "dict", "env", "file", "fileglob", "first_found", "indexed_items", "ini", "inventory_hostnames",
-    "items", "lines", "list", "nested", "password", "pipe", "random_choice", "sequence", "subelements", "template", "together",
-    "unvault", "url", "varnames", "vars",
+    "config",
+    "csvfile",
+    "dict",
+    "env",
+    "file",
+    "fileglob",
+    "first_found",
+    "indexed_items",
+    "ini",
+    "inventory_hostnames",
+    "items",
+    "lines",
+    "list",
+    "nested",
+    "password",
+    "pipe",
+    "random_choice",
+    "sequence",
+    "subelements",
+    "template",
+    "together",
+    "unvault",
+    "url",
+    "varnames",
+    "vars",
 ];
 
 /// `name` without `ansible.builtin.` or `ansible.legacy.`.
@@ -66,13 +147,15 @@ pub fn add_lookup(name: &str) {
 
 /// Whether there is a lookup of that name.
 pub fn lookup_known(name: &str) -> bool {
-    LOOKUPS.contains(&short(name)) || name == "flattened" || PLUGIN_LOOKUPS.read().is_ok_and(|all| all.iter().any(|n| n == name))
+    LOOKUPS.contains(&short(name))
+        || name == "flattened"
+        || PLUGIN_LOOKUPS.read().is_ok_and(|all| all.iter().any(|n| n == name))
 }
 
 const PYTHON: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else",
-    "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
-    "return", "try", "while", "with", "yield",
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
+    "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is",
+    "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
 /// Whether `name` may name a variable: a Python identifier in ASCII, no keyword.

@@ -51,7 +51,11 @@ fn list(value: Value, what: &str) -> Result<Vec<Value>, Error> {
         other => Err(match what {
             "roles" => Error::parser(format!("roles must be a list, got: {}", class(&other))),
             _ => Error::parser("A malformed block was encountered while loading a block.".to_owned())
-                .because(Error::parser(format!("{} should be a list or None but is {}", other.repr(), class(&other)))),
+                .because(Error::parser(format!(
+                    "{} should be a list or None but is {}",
+                    other.repr(),
+                    class(&other)
+                ))),
         }
         .at(other.origin().cloned())),
     }
@@ -63,7 +67,11 @@ fn list(value: Value, what: &str) -> Result<Vec<Value>, Error> {
 /// Where a keyword isn't a play's, or holds what it cannot.
 pub fn parse(entry: &Value, directory: &Arc<str>, vars: Option<&Dict>) -> Result<Play, Error> {
     let Some(map) = entry.as_dict() else {
-        return Err(Error::parser(format!("while adding play, expected a dictionary but got {}", class(entry))).at(entry.origin().cloned()));
+        return Err(Error::parser(format!(
+            "while adding play, expected a dictionary but got {}",
+            class(entry)
+        ))
+        .at(entry.origin().cloned()));
     };
     let mut kw = Keywords::default();
     let own = Dict::new();
@@ -99,14 +107,20 @@ pub fn parse(entry: &Value, directory: &Arc<str>, vars: Option<&Dict>) -> Result
             _ => match keyword::find(&name, on::PLAY) {
                 Some(K::Hosts) => kw.set(K::Hosts, hosts(&v, entry)?),
                 Some(k) => kw.set(k, checked(k, &v, "Play", &key)?),
-                None => return Err(Error::parser(format!("'{name}' is not a valid attribute for a Play")).at(key.origin().cloned())),
+                None => {
+                    return Err(Error::parser(format!("'{name}' is not a valid attribute for a Play"))
+                        .at(key.origin().cloned()));
+                }
             },
         }
     }
     if kw.get(K::Hosts).is_none() {
-        return Err(Error::parser("the field 'hosts' is required but was not set").at(entry.origin().cloned()));
+        return Err(
+            Error::parser("the field 'hosts' is required but was not set").at(entry.origin().cloned())
+        );
     }
-    let frame = Frame { keywords: Arc::new(kw.heritable()), directory: directory.clone(), ..Frame::default() };
+    let frame =
+        Frame { keywords: Arc::new(kw.heritable()), directory: directory.clone(), ..Frame::default() };
     Ok(Play {
         keywords: kw,
         vars: own,
@@ -129,7 +143,9 @@ fn hosts(v: &Value, entry: &Value) -> Result<Value, Error> {
     let at = || v.origin().or(entry.origin()).cloned();
     match v {
         Value::None => Err(Error::parser("Hosts list cannot be empty. Please check your playbook").at(at())),
-        Value::Str(s) if s.is_empty() => Err(Error::parser("Hosts list cannot be empty. Please check your playbook").at(at())),
+        Value::Str(s) if s.is_empty() => {
+            Err(Error::parser("Hosts list cannot be empty. Please check your playbook").at(at()))
+        }
         Value::Str(_) => Ok(v.clone()),
         Value::List(l) => {
             if l.is_empty() {
@@ -137,29 +153,49 @@ fn hosts(v: &Value, entry: &Value) -> Result<Value, Error> {
             }
             for item in l.items() {
                 match &item {
-                    Value::None => return Err(Error::parser("Hosts list cannot contain values of 'None'. Please check your playbook").at(at())),
+                    Value::None => {
+                        return Err(Error::parser(
+                            "Hosts list cannot contain values of 'None'. Please check your playbook",
+                        )
+                        .at(at()));
+                    }
                     Value::Str(_) | Value::Int(_) => {}
-                    other => return Err(Error::parser(format!("Hosts list contains an invalid host value: '{}'", other.repr())).at(at())),
+                    other => {
+                        return Err(Error::parser(format!(
+                            "Hosts list contains an invalid host value: '{}'",
+                            other.repr()
+                        ))
+                        .at(at()));
+                    }
                 }
             }
             Ok(v.clone())
         }
-        _ => Err(Error::parser("Hosts list must be a sequence or string. Please check your playbook.").at(at())),
+        _ => {
+            Err(Error::parser("Hosts list must be a sequence or string. Please check your playbook.")
+                .at(at()))
+        }
     }
 }
 
 fn check_prompt(prompt: &Value) -> Result<(), Error> {
-    const KNOWN: [&str; 9] = ["name", "prompt", "default", "private", "confirm", "encrypt", "salt_size", "salt", "unsafe"];
+    const KNOWN: [&str; 9] =
+        ["name", "prompt", "default", "private", "confirm", "encrypt", "salt_size", "salt", "unsafe"];
     let Some(d) = prompt.as_dict() else {
-        return Err(Error::parser("Invalid vars_prompt data structure, expected a dictionary.").at(prompt.origin().cloned()));
+        return Err(Error::parser("Invalid vars_prompt data structure, expected a dictionary.")
+            .at(prompt.origin().cloned()));
     };
     if !d.contains("name") {
-        return Err(Error::parser("Invalid vars_prompt data structure, missing 'name' key").at(prompt.origin().cloned()));
+        return Err(Error::parser("Invalid vars_prompt data structure, missing 'name' key")
+            .at(prompt.origin().cloned()));
     }
     for key in d.keys() {
         let name = key.to_text().unwrap_or_default();
         if !KNOWN.contains(&name.as_str()) {
-            return Err(Error::parser(format!("Invalid vars_prompt data structure, found unsupported key '{name}'")).at(prompt.origin().cloned()));
+            return Err(Error::parser(format!(
+                "Invalid vars_prompt data structure, found unsupported key '{name}'"
+            ))
+            .at(prompt.origin().cloned()));
         }
     }
     Ok(())

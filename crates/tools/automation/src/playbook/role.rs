@@ -202,9 +202,18 @@ pub fn search_path(files: &Files, asking: Option<&Role>) -> Vec<String> {
 }
 
 /// The directory of the role `name`; its full name and collection where it is in one.
-pub fn locate(files: &Files, name: &str, asking: Option<&Role>, collections: &[String]) -> Option<(String, Option<(String, String)>)> {
+pub fn locate(
+    files: &Files,
+    name: &str,
+    asking: Option<&Role>,
+    collections: &[String],
+) -> Option<(String, Option<(String, String)>)> {
     let parts: Vec<&str> = name.split('.').collect();
-    if parts.len() > 2 && parts.iter().all(|p| super::names::identifier(p) || p.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+    if parts.len() > 2
+        && parts
+            .iter()
+            .all(|p| super::names::identifier(p) || p.chars().all(|c| c.is_alphanumeric() || c == '_'))
+    {
         let collection = format!("{}.{}", parts[0], parts[1]);
         let rest = parts[2..].join("/");
         if let Some(dir) = files.collection(&collection) {
@@ -231,7 +240,8 @@ pub fn locate(files: &Files, name: &str, asking: Option<&Role>, collections: &[S
         }
     }
     let direct = paths::unfrack(name);
-    (!name.is_empty() && (name.starts_with('/') || name.starts_with('~')) && Path::new(&direct).is_dir()).then_some((direct, None))
+    (!name.is_empty() && (name.starts_with('/') || name.starts_with('~')) && Path::new(&direct).is_dir())
+        .then_some((direct, None))
 }
 
 /// Variables of a role's folder (`vars`, `defaults`): one file, or all of a `main` directory.

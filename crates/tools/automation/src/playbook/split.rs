@@ -66,7 +66,11 @@ pub fn split_args(args: &str) -> Result<Vec<String>, Error> {
             }
         }
         let pair = (before, c);
-        for (d, (open, close)) in depth.iter_mut().zip([(('{', '{'), ('}', '}')), (('{', '%'), ('%', '}')), (('{', '#'), ('#', '}'))]) {
+        for (d, (open, close)) in depth.iter_mut().zip([
+            (('{', '{'), ('}', '}')),
+            (('{', '%'), ('%', '}')),
+            (('{', '#'), ('#', '}')),
+        ]) {
             if pair == open {
                 *d += 1;
             } else if pair == close && *d > 0 {
@@ -78,7 +82,11 @@ pub fn split_args(args: &str) -> Result<Vec<String>, Error> {
             _ => words.push(c.to_string()),
         }
         // `}}}` closes once, `{{{` opens once
-        before = if [('{', '{'), ('}', '}'), ('{', '%'), ('%', '}'), ('{', '#'), ('#', '}')].contains(&pair) { '\0' } else { c };
+        before = if [('{', '{'), ('}', '}'), ('{', '%'), ('%', '}'), ('{', '#'), ('#', '}')].contains(&pair) {
+            '\0'
+        } else {
+            c
+        };
         fresh = false;
         i += 1;
     }
@@ -120,7 +128,9 @@ fn unescape(s: &str) -> String {
             out.push(c);
             continue;
         }
-        let hex = |n: usize| s.get(i + 2..i + 2 + n).and_then(|h| u32::from_str_radix(h, 16).ok()).and_then(char::from_u32);
+        let hex = |n: usize| {
+            s.get(i + 2..i + 2 + n).and_then(|h| u32::from_str_radix(h, 16).ok()).and_then(char::from_u32)
+        };
         let (done, skip) = match s[i + 1..].chars().next() {
             Some('n') => (Some('\n'), 1),
             Some('t') => (Some('\t'), 1),

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pileus_jinja::{Dict, Origin, Str, Value};
 
-use crate::Error;
 use super::frame::Frame;
 use super::keyword::{self, K, Keywords, on};
 use super::names;
 use super::split::parse_kv;
+use crate::Error;
 
 /// A task or a handler.
 #[derive(Debug)]
@@ -82,11 +82,17 @@ impl Task {
     }
     /// `meta`'s action.
     pub fn meta_action(&self) -> Option<String> {
-        (&*self.action == "meta").then(|| self.args.get("_raw_params").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default())
+        (&*self.action == "meta").then(|| {
+            self.args.get("_raw_params").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        })
     }
     /// The full name of the action.
     pub fn full_action(&self) -> String {
-        if self.action.contains('.') { self.action.to_string() } else { format!("ansible.builtin.{}", self.action) }
+        if self.action.contains('.') {
+            self.action.to_string()
+        } else {
+            format!("ansible.builtin.{}", self.action)
+        }
     }
     /// What is shown where it has no name.
     pub fn shown_action(&self) -> &str {
@@ -148,7 +154,8 @@ fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option
             }
             Ok((args, None))
         }
-        other => Err(Error::parser(format!("unexpected parameter type in action: {}", class(other))).at(place.origin().cloned())),
+        other => Err(Error::parser(format!("unexpected parameter type in action: {}", class(other)))
+            .at(place.origin().cloned())),
     }
 }
 
@@ -170,7 +177,8 @@ pub fn class(v: &Value) -> String {
 /// Where it has no action, several, or keywords that a task cannot have.
 pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
     let Some(map) = value.as_dict() else {
-        return Err(Error::parser(format!("task/handler must be a dict, got: {}", class(value))).at(value.origin().cloned()));
+        return Err(Error::parser(format!("task/handler must be a dict, got: {}", class(value)))
+            .at(value.origin().cloned()));
     };
     let bearer = if handler { on::HANDLER | on::TASK } else { on::TASK };
     let mut raw = Raw {
@@ -187,12 +195,17 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
     let pairs = map.items();
     for (key, v) in &pairs {
         let Some(name) = key.as_str() else {
-            return Err(Error::parser(format!("'{}' is not a valid attribute for a Task", key.to_text().unwrap_or_default())).at(value.origin().cloned()));
+            return Err(Error::parser(format!(
+                "'{}' is not a valid attribute for a Task",
+                key.to_text().unwrap_or_default()
+            ))
+            .at(value.origin().cloned()));
         };
         match name {
             "action" | "local_action" => {
                 if found.is_some() {
-                    return Err(Error::parser("action and local_action are mutually exclusive").at(value.origin().cloned()));
+                    return Err(Error::parser("action and local_action are mutually exclusive")
+                        .at(value.origin().cloned()));
                 }
                 raw.local |= name == "local_action";
                 let (action, args) = match v {
@@ -206,7 +219,8 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                             Some(Value::Str(m)) => {
                                 let (action, rest) = split_action(&m);
                                 if !rest.is_empty() {
-                                    let more = parse_kv(&rest, names::FREE_FORM.contains(&names::short(&action)))?;
+                                    let more =
+                                        parse_kv(&rest, names::FREE_FORM.contains(&names::short(&action)))?;
                                     for (k, v) in more.items() {
                                         if !d.contains(k.as_str().unwrap_or_default()) {
                                             d.insert(k, v);
@@ -215,10 +229,19 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                                 }
                                 (action, Value::Dict(d))
                             }
-                            _ => return Err(Error::parser("no module/action detected in task.").at(value.origin().cloned())),
+                            _ => {
+                                return Err(Error::parser("no module/action detected in task.")
+                                    .at(value.origin().cloned()));
+                            }
                         }
                     }
-                    other => return Err(Error::parser(format!("unexpected parameter type in action: {}", class(other))).at(value.origin().cloned())),
+                    other => {
+                        return Err(Error::parser(format!(
+                            "unexpected parameter type in action: {}",
+                            class(other)
+                        ))
+                        .at(value.origin().cloned()));
+                    }
                 };
                 found = Some((action, args));
             }
@@ -228,21 +251,28 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                 let lookup = &name[5..];
                 if names::lookup_known(lookup) {
                     if raw.keywords.get(K::Loop).is_some() {
-                        return Err(Error::parser(format!("duplicate loop in task: {lookup}")).at(value.origin().cloned()));
+                        return Err(Error::parser(format!("duplicate loop in task: {lookup}"))
+                            .at(value.origin().cloned()));
                     }
                     if v.is_none() {
-                        return Err(Error::parser(format!("you must specify a value when using {name}")).at(value.origin().cloned()));
+                        return Err(Error::parser(format!("you must specify a value when using {name}"))
+                            .at(value.origin().cloned()));
                     }
                     raw.loop_with = Some(lookup.into());
                     raw.keywords.set(K::Loop, v.clone());
                 } else {
-                    return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task")).at(key.origin().cloned()));
+                    return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task"))
+                        .at(key.origin().cloned()));
                 }
             }
             _ => match keyword::find(name, bearer) {
                 Some(K::Loop) => {
                     if raw.keywords.get(K::Loop).is_some() {
-                        return Err(Error::parser(format!("duplicate loop in task: {}", raw.loop_with.as_deref().unwrap_or("loop"))).at(value.origin().cloned()));
+                        return Err(Error::parser(format!(
+                            "duplicate loop in task: {}",
+                            raw.loop_with.as_deref().unwrap_or("loop")
+                        ))
+                        .at(value.origin().cloned()));
                     }
                     raw.keywords.set(K::Loop, v.clone());
                 }
@@ -250,9 +280,13 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                 None => {
                     if let Some((first, _)) = &found {
                         if names::known(name) || !names::known(first) {
-                            return Err(Error::parser(format!("conflicting action statements: {first}, {name}")).at(value.origin().cloned()));
+                            return Err(Error::parser(format!(
+                                "conflicting action statements: {first}, {name}"
+                            ))
+                            .at(value.origin().cloned()));
                         }
-                        return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task")).at(key.origin().cloned()));
+                        return Err(Error::parser(format!("'{name}' is not a valid attribute for a Task"))
+                            .at(key.origin().cloned()));
                     }
                     found = Some((name.into(), v.clone()));
                 }
@@ -263,7 +297,8 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
         return Err(Error::parser("no module/action detected in task.").at(value.origin().cloned()));
     };
     if keyword::find(&action, on::ALL | on::HANDLER).is_some() || pairs.len() > 1 && &*action == "include" {
-        return Err(Error::parser(format!("'{action}' is not a valid attribute for a Task")).at(value.origin().cloned()));
+        return Err(Error::parser(format!("'{action}' is not a valid attribute for a Task"))
+            .at(value.origin().cloned()));
     }
     (raw.args, raw.args_template) = arguments(&action, &args, value)?;
     match extra {
@@ -277,7 +312,11 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
         Some(t @ Value::Str(_)) => raw.args_template = Some(t),
         Some(Value::None) | None => {}
         Some(other) => {
-            return Err(Error::parser(format!("the field 'args' should be a dictionary or None, and could not be converted to one from {}", class(&other))).at(value.origin().cloned()));
+            return Err(Error::parser(format!(
+                "the field 'args' should be a dictionary or None, and could not be converted to one from {}",
+                class(&other)
+            ))
+            .at(value.origin().cloned()));
         }
     }
     raw.written = action;

@@ -268,7 +268,9 @@ mod tests {
     #[test]
     fn breaks_survive() {
         for text in ["a\nb\nc", "x\ny\n", "\na", "a\n\n\nb", "it's\n\n"] {
-            let read = crate::source::parse(&dump(&Value::dict([("k", Value::str(text))])), &"f".into(), true).unwrap();
+            let read =
+                crate::source::parse(&dump(&Value::dict([("k", Value::str(text))])), &"f".into(), true)
+                    .unwrap();
             assert_eq!(read.get("k").unwrap().as_str(), Some(text));
         }
     }

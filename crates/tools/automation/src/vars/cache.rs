@@ -22,7 +22,8 @@ fn file(host: &str) -> Option<PathBuf> {
 /// The facts kept of a host, unless they are too old.
 pub fn kept(host: &str) -> Option<Dict> {
     let file = file(host)?;
-    let age = SystemTime::now().duration_since(fs::metadata(&file).ok()?.modified().ok()?).unwrap_or_default();
+    let age =
+        SystemTime::now().duration_since(fs::metadata(&file).ok()?.modified().ok()?).unwrap_or_default();
     let limit = u64::try_from(config::current().int("CACHE_PLUGIN_TIMEOUT")).unwrap_or(0);
     if limit > 0 && age > Duration::from_secs(limit) {
         return None;
@@ -40,8 +41,13 @@ pub fn keep(host: &str, facts: &Dict) {
     let text = crate::callback::json::dumps(&Value::Dict(facts.clone()), Some(4), true);
     let dir = file.parent().map(PathBuf::from).unwrap_or_default();
     let temporary = dir.join(format!(".{host}.{}", std::process::id()));
-    let done = fs::create_dir_all(&dir).and_then(|()| fs::write(&temporary, text)).and_then(|()| fs::rename(&temporary, &file));
+    let done = fs::create_dir_all(&dir)
+        .and_then(|()| fs::write(&temporary, text))
+        .and_then(|()| fs::rename(&temporary, &file));
     if let Err(e) = done {
-        crate::display::warning(&format!("error in 'jsonfile' cache plugin while trying to write to '{}': {e}", file.display()));
+        crate::display::warning(&format!(
+            "error in 'jsonfile' cache plugin while trying to write to '{}': {e}",
+            file.display()
+        ));
     }
 }

@@ -75,7 +75,9 @@ fn beside(world: &World) -> Vec<String> {
     let mut out = Vec::new();
     for source in world.inventory.sources() {
         let dir = if source.is_dir() { Some(&*source) } else { source.parent() };
-        let Some(dir) = dir.map(|d| if d.as_os_str().is_empty() { Path::new(".") } else { d }) else { continue };
+        let Some(dir) = dir.map(|d| if d.as_os_str().is_empty() { Path::new(".") } else { d }) else {
+            continue;
+        };
         let dir = dir.display().to_string();
         if !out.contains(&dir) {
             out.push(dir);
@@ -95,8 +97,11 @@ fn files(world: &World, dirs: &[String], folder: &str, name: &str, out: &Dict) -
                 Value::Dict(d) => merge::into(out, &d, world.merge_hashes),
                 Value::None => {}
                 other => {
-                    return Err(Error::new(format!("Invalid variable file contents. {file} must contain a dictionary, got: {}", other.type_name()))
-                        .at(other.origin().cloned()));
+                    return Err(Error::new(format!(
+                        "Invalid variable file contents. {file} must contain a dictionary, got: {}",
+                        other.type_name()
+                    ))
+                    .at(other.origin().cloned()));
                 }
             }
         }

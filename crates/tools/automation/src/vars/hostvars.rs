@@ -83,7 +83,12 @@ impl Object for AllVars {
         read(&self.vars.world, self.vars.get(name), &self.vars)
     }
     fn iter(&self) -> Option<Result<ValueIter, Error>> {
-        let names: Vec<String> = self.vars.names().into_iter().filter(|n| !matches!(n.as_str(), "vars" | "hostvars") && self.vars.get(n).is_some()).collect();
+        let names: Vec<String> = self
+            .vars
+            .names()
+            .into_iter()
+            .filter(|n| !matches!(n.as_str(), "vars" | "hostvars") && self.vars.get(n).is_some())
+            .collect();
         Some(Ok(Box::new(names.into_iter().map(Value::from))))
     }
     fn len(&self) -> Option<usize> {

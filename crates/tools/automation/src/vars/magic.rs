@@ -10,13 +10,46 @@ use crate::playbook::K;
 
 /// Their names.
 pub const NAMES: [&str; 40] = [
-    "ansible_check_mode", "ansible_collection_name", "ansible_config_file", "ansible_dependent_role_names", "ansible_diff_mode",
-    "ansible_facts", "ansible_forks", "ansible_inventory_sources", "ansible_limit", "ansible_parent_role_names",
-    "ansible_parent_role_paths", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_name",
-    "ansible_play_role_names", "ansible_playbook_python", "ansible_role_name", "ansible_role_names", "ansible_run_tags",
-    "ansible_search_path", "ansible_skip_tags", "ansible_verbosity", "ansible_version", "group_names", "groups", "hostvars",
-    "inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short", "omit", "play_hosts", "playbook_dir",
-    "role_name", "role_names", "role_path", "role_uuid", "vars", "ansible_local_placeholder",
+    "ansible_check_mode",
+    "ansible_collection_name",
+    "ansible_config_file",
+    "ansible_dependent_role_names",
+    "ansible_diff_mode",
+    "ansible_facts",
+    "ansible_forks",
+    "ansible_inventory_sources",
+    "ansible_limit",
+    "ansible_parent_role_names",
+    "ansible_parent_role_paths",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_name",
+    "ansible_play_role_names",
+    "ansible_playbook_python",
+    "ansible_role_name",
+    "ansible_role_names",
+    "ansible_run_tags",
+    "ansible_search_path",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "group_names",
+    "groups",
+    "hostvars",
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "omit",
+    "play_hosts",
+    "playbook_dir",
+    "role_name",
+    "role_names",
+    "role_path",
+    "role_uuid",
+    "vars",
+    "ansible_local_placeholder",
 ];
 
 fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
@@ -57,11 +90,14 @@ pub fn get(vars: &Vars, name: &str) -> Option<Value> {
             dir.map_or(Value::None, Value::from)
         }
         "group_names" => {
-            let mut names: Vec<Arc<str>> = world.inventory.groups_of(host?).into_iter().filter(|g| &**g != "all").collect();
+            let mut names: Vec<Arc<str>> =
+                world.inventory.groups_of(host?).into_iter().filter(|g| &**g != "all").collect();
             names.sort();
             texts(names)
         }
-        "groups" => Value::dict(world.inventory.groups().into_iter().map(|(g, hosts)| (Value::str(&*g), texts(hosts)))),
+        "groups" => Value::dict(
+            world.inventory.groups().into_iter().map(|(g, hosts)| (Value::str(&*g), texts(hosts))),
+        ),
         "hostvars" => Value::object(HostVars { world: world.clone(), run: vars.run.clone() }),
         "vars" => Value::object(AllVars { vars: vars.clone() }),
         // a global of the engine
@@ -145,7 +181,12 @@ pub fn get(vars: &Vars, name: &str) -> Option<Value> {
                 return None;
             }
             let paths = name.ends_with("paths");
-            texts(parents.iter().rev().map(|r| if paths { r.path.to_string() } else { r.full_name.to_string() }))
+            texts(
+                parents
+                    .iter()
+                    .rev()
+                    .map(|r| if paths { r.path.to_string() } else { r.full_name.to_string() }),
+            )
         }
         _ => return None,
     })

@@ -5,9 +5,7 @@ use pileus_jinja::{Dict, Value};
 /// Puts `from` into `into`; with `deep`, dicts are joined inside instead of replaced.
 pub fn into(into: &Dict, from: &Dict, deep: bool) {
     for (k, v) in from.items() {
-        if deep
-            && let (Some(Value::Dict(old)), Value::Dict(new)) = (into.get_value(&k), &v)
-        {
+        if deep && let (Some(Value::Dict(old)), Value::Dict(new)) = (into.get_value(&k), &v) {
             let joined = old.copy();
             self::into(&joined, new, true);
             into.insert(k, Value::Dict(joined));

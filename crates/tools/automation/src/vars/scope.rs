@@ -30,15 +30,36 @@ pub struct Vars {
 
 impl Vars {
     /// The variables of `task` on `host` in the play `run`, any of which may be absent.
-    pub fn new(world: &Arc<World>, run: Option<&Arc<Run>>, host: Option<&Name>, task: Option<&Arc<Task>>) -> Self {
+    pub fn new(
+        world: &Arc<World>,
+        run: Option<&Arc<Run>>,
+        host: Option<&Name>,
+        task: Option<&Arc<Task>>,
+    ) -> Self {
         let frame = task.map(|t| t.frame.clone());
-        let mut out = Self { world: world.clone(), run: run.cloned(), host: host.cloned(), task: task.cloned(), frame, locals: Vec::new(), layers: Vec::new() };
+        let mut out = Self {
+            world: world.clone(),
+            run: run.cloned(),
+            host: host.cloned(),
+            task: task.cloned(),
+            frame,
+            locals: Vec::new(),
+            layers: Vec::new(),
+        };
         out.fill();
         out
     }
     /// The variables that hold in `frame`, for static imports.
     pub fn in_frame(world: &Arc<World>, play: &crate::playbook::Play, frame: &Arc<Frame>) -> Self {
-        let mut out = Self { world: world.clone(), run: None, host: None, task: None, frame: Some(frame.clone()), locals: Vec::new(), layers: Vec::new() };
+        let mut out = Self {
+            world: world.clone(),
+            run: None,
+            host: None,
+            task: None,
+            frame: Some(frame.clone()),
+            locals: Vec::new(),
+            layers: Vec::new(),
+        };
         out.fill();
         let at = out.layers.len();
         out.layers.insert(at, play.vars.clone());

@@ -75,7 +75,9 @@ impl FileArgs {
             Err(_) => match users::by_name(owner) {
                 Some(user) => user.uid,
                 None => {
-                    return Err(Fail::msg(format!("chown failed: failed to look up user {owner}")).with("path", path));
+                    return Err(
+                        Fail::msg(format!("chown failed: failed to look up user {owner}")).with("path", path)
+                    );
                 }
             },
         };
@@ -133,7 +135,9 @@ impl FileArgs {
         }
         if !cx.check {
             fs::set_permissions(path, fs::Permissions::from_mode(wanted)).map_err(|e| {
-                Fail::msg("chmod failed").with("path", path).with("details", crate::result::os_error(&e, Some(path)))
+                Fail::msg("chmod failed")
+                    .with("path", path)
+                    .with("details", crate::result::os_error(&e, Some(path)))
             })?;
             let now = fs::symlink_metadata(path).map_or(wanted, |m| m.permissions().mode() & 0o7777);
             return Ok(now != present);
@@ -163,7 +167,9 @@ impl FileArgs {
         }
         if !cx.check {
             xattr::set_context(path, &wanted).map_err(|e| {
-                Fail::msg(format!("invalid selinux context: {e}")).with("path", path).with("new_context", wanted.as_str())
+                Fail::msg(format!("invalid selinux context: {e}"))
+                    .with("path", path)
+                    .with("new_context", wanted.as_str())
             })?;
         }
         Ok(true)
@@ -201,10 +207,10 @@ impl FileArgs {
         if !cx.check {
             let flag = format!("{operator}{letters}");
             let chattr = cx.need_bin("chattr")?;
-            let output = sys::process::Exec::new(&[chattr.as_str(), flag.as_str(), path]).locale_c().run(None);
-            let failed = |details: String| {
-                Fail::msg("chattr failed").with("path", path).with("details", details)
-            };
+            let output =
+                sys::process::Exec::new(&[chattr.as_str(), flag.as_str(), path]).locale_c().run(None);
+            let failed =
+                |details: String| Fail::msg("chattr failed").with("path", path).with("details", details);
             let output = output.map_err(|e| failed(e.to_string()))?;
             if output.rc != 0 || !output.err.is_empty() {
                 return Err(failed(format!("Error while setting attributes: {}", output.stderr())));

@@ -13,8 +13,9 @@ pub fn backup(path: &str) -> Result<String, Fail> {
     }
     let stamp = clock::format("%Y-%m-%d@%H:%M:%S~", &clock::local(clock::now().0));
     let copy = format!("{path}.{}.{stamp}", std::process::id());
-    preserved_copy(path, &copy)
-        .map_err(|e| Fail::msg(format!("Could not make backup of {path} to {copy}: {}", os_error(&e, None))))?;
+    preserved_copy(path, &copy).map_err(|e| {
+        Fail::msg(format!("Could not make backup of {path} to {copy}: {}", os_error(&e, None)))
+    })?;
     Ok(copy)
 }
 

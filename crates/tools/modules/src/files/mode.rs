@@ -10,9 +10,8 @@ const ALL: u32 = 0o7777;
 /// # Errors
 /// `(msg, details)` of the reference.
 pub fn wanted(param: &Value, present: u32, is_dir: bool, umask: u32) -> Result<u32, (String, String)> {
-    let invalid = || {
-        ("Invalid mode supplied, only permission info is allowed".to_string(), crate::py::str(param))
-    };
+    let invalid =
+        || ("Invalid mode supplied, only permission info is allowed".to_string(), crate::py::str(param));
     if let Some(number) = param.as_i64() {
         return u32::try_from(number).ok().filter(|m| *m <= ALL).ok_or_else(invalid);
     }
@@ -46,7 +45,8 @@ pub fn symbolic(text: &str, present: u32, is_dir: bool, umask: u32) -> Result<u3
                 return Err(bad());
             }
             for user in users.chars() {
-                let mut bits = perms.chars().fold(0, |bits, perm| bits | bit(user, perm, mode, present, is_dir));
+                let mut bits =
+                    perms.chars().fold(0, |bits, perm| bits | bit(user, perm, mode, present, is_dir));
                 if with_umask {
                     bits &= !umask | 0o7000;
                 }

@@ -15,7 +15,8 @@ pub fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let (secs, nanos) = sys::clock::now();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut value = (secs as u64) ^ (u64::from(nanos) << 20) ^ (u64::from(std::process::id()) << 40) ^ (count << 8);
+    let mut value =
+        (secs as u64) ^ (u64::from(nanos) << 20) ^ (u64::from(std::process::id()) << 40) ^ (count << 8);
     // A round of splitmix64 spreads the bits over the name.
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value ^= value >> 27;
@@ -68,10 +69,9 @@ fn replace_with(
         }
         Err(e) => {
             let message = match e.raw_os_error() {
-                Some(libc::ENOENT) => format!(
-                    "The destination directory ({dir}) does not exist: {}",
-                    os_error(&e, Some(dest))
-                ),
+                Some(libc::ENOENT) => {
+                    format!("The destination directory ({dir}) does not exist: {}", os_error(&e, Some(dest)))
+                }
                 _ => format!(
                     "The destination directory ({dir}) is not writable by the current user. Error was: {}",
                     os_error(&e, Some(dest))
@@ -80,12 +80,14 @@ fn replace_with(
             return Err(Fail::msg(message));
         }
     };
-    let outcome = fill(&mut file).and_then(|()| settle(&file, &temp, dest)).and_then(|()| fs::rename(&temp, dest));
+    let outcome =
+        fill(&mut file).and_then(|()| settle(&file, &temp, dest)).and_then(|()| fs::rename(&temp, dest));
     match outcome {
         Ok(()) => Ok(()),
         Err(e) => {
             let _ = fs::remove_file(&temp);
-            let busy = matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EPERM | libc::EACCES | libc::ETXTBSY));
+            let busy =
+                matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EPERM | libc::EACCES | libc::ETXTBSY));
             if unsafe_writes && busy {
                 return in_place(dest, fill).map_err(|e| describe(&e, "Could not write data to file"));
             }

@@ -60,7 +60,9 @@ fn fragments(cx: &Cx<'_>, src: &str, regex: Option<&re::Regex>) -> Result<Vec<u8
     let mut out: Vec<u8> = Vec::new();
     let (mut first, mut add_newline) = (true, false);
     for name in names {
-        if regex.is_some_and(|r| !r.is_match(name.as_bytes())) || cx.bool("ignore_hidden") && name.starts_with('.') {
+        if regex.is_some_and(|r| !r.is_match(name.as_bytes()))
+            || cx.bool("ignore_hidden") && name.starts_with('.')
+        {
             continue;
         }
         let file = path::join(src, &name);

@@ -36,7 +36,8 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let (checksum, md5) = if src_is_dir {
         (None, None)
     } else {
-        let read = |algorithm: &str| hash::file(algorithm, &src).map_err(|e| Fail::msg(os_error(&e, Some(&src))));
+        let read =
+            |algorithm: &str| hash::file(algorithm, &src).map_err(|e| Fail::msg(os_error(&e, Some(&src))));
         (read("sha1")?, read("md5")?)
     };
     if let (Some(wanted), Some(sum)) = (cx.text("checksum"), &checksum)
@@ -67,11 +68,16 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     }
     let mut dest_sum = None;
     if let Ok(meta) = fs::metadata(&dest) {
-        if path::lexists(&dest) && cx.bool("follow") && fs::symlink_metadata(&dest).is_ok_and(|m| m.is_symlink()) {
+        if path::lexists(&dest)
+            && cx.bool("follow")
+            && fs::symlink_metadata(&dest).is_ok_and(|m| m.is_symlink())
+        {
             dest = path::realpath(&dest);
         }
         if !cx.bool("force") {
-            return Ok(map! {"msg" => "file already exists", "src" => src, "dest" => dest, "changed" => false});
+            return Ok(
+                map! {"msg" => "file already exists", "src" => src, "dest" => dest, "changed" => false},
+            );
         }
         if meta.is_file() {
             dest_sum = hash::sha1_file(&dest);
@@ -152,7 +158,10 @@ fn make_dirs(cx: &Cx<'_>, dir: &str) -> Result<bool, Fail> {
         if fs::metadata(&current).is_ok() {
             continue;
         }
-        fs::DirBuilder::new().mode(0o777).create(&current).map_err(|e| Fail::msg(os_error(&e, Some(&current))))?;
+        fs::DirBuilder::new()
+            .mode(0o777)
+            .create(&current)
+            .map_err(|e| Fail::msg(os_error(&e, Some(&current))))?;
         args.apply(cx, &current, None)?;
     }
     Ok(true)
@@ -200,7 +209,8 @@ fn tree(cx: &Cx<'_>, src: &str, dest: &str, args: &FileArgs, dir_args: &FileArgs
         let name = entry.file_name().to_string_lossy().into_owned();
         let (from, to) = (path::join(src, &name), path::join(dest, &name));
         let kind = entry.file_type().map_err(|e| failed(e, &from))?;
-        let is_dir = kind.is_dir() || kind.is_symlink() && follow && fs::metadata(&from).is_ok_and(|m| m.is_dir());
+        let is_dir =
+            kind.is_dir() || kind.is_symlink() && follow && fs::metadata(&from).is_ok_and(|m| m.is_dir());
         if kind.is_symlink() && !follow {
             let target = fs::read_link(&from).map_err(|e| failed(e, &from))?;
             if fs::read_link(&to).ok().as_deref() != Some(target.as_path()) {
@@ -264,7 +274,8 @@ mod tests {
         assert_eq!((&first["changed"], &first["dest"]), (&true.into(), &format!("{dir}/new/o").into()));
         assert_eq!(first["mode"], "0640");
         assert_eq!(call(args)["changed"], false);
-        let bad = call(json!({"src": format!("{dir}/src"), "dest": format!("{dir}/no/o"), "remote_src": true}));
+        let bad =
+            call(json!({"src": format!("{dir}/src"), "dest": format!("{dir}/no/o"), "remote_src": true}));
         assert_eq!(bad["msg"], format!("Destination directory {dir}/no does not exist"));
         let bad = call(json!({"src": format!("{dir}/src"), "dest": format!("{dir}/o"), "checksum": "0"}));
         assert_eq!(bad["msg"], "Copied file does not match the expected checksum. Transfer failed.");

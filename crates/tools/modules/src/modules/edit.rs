@@ -31,12 +31,14 @@ pub fn make_parents(file: &str) -> Result<(), Fail> {
     if dir.is_empty() || fs::metadata(dir).is_ok() {
         return Ok(());
     }
-    fs::create_dir_all(dir).map_err(|e| Fail::msg(format!("Error creating {dir} ({})", os_error(&e, Some(dir)))))
+    fs::create_dir_all(dir)
+        .map_err(|e| Fail::msg(format!("Error creating {dir} ({})", os_error(&e, Some(dir)))))
 }
 
 /// Keeps the old file aside when asked, validates and writes the new content; the backup's name.
 pub fn save(cx: &mut Cx<'_>, file: &str, bytes: &[u8]) -> Result<String, Fail> {
-    let copy = if cx.bool("backup") && fs::metadata(file).is_ok() { backup::backup(file)? } else { String::new() };
+    let copy =
+        if cx.bool("backup") && fs::metadata(file).is_ok() { backup::backup(file)? } else { String::new() };
     validate::validate(cx, bytes)?;
     write::replace(cx, &path::realpath(file), bytes)?;
     Ok(copy)

@@ -70,7 +70,11 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
                 let read = if wanted.follow { fs::metadata(full) } else { fs::symlink_metadata(full) };
                 let Ok(meta) = read.or_else(|_| fs::symlink_metadata(full)) else { continue };
                 if wanted.matches(name, full, &meta) {
-                    files.push(Value::Object(fields(full, &meta, checksum.as_deref().filter(|_| meta.is_file()))));
+                    files.push(Value::Object(fields(
+                        full,
+                        &meta,
+                        checksum.as_deref().filter(|_| meta.is_file()),
+                    )));
                     if limit.is_some_and(|l| files.len() >= l) {
                         break 'paths;
                     }
@@ -86,7 +90,11 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
             }
         }
     }
-    let msg = if skipped.is_empty() { "All paths examined" } else { "Not all paths examined, check warnings for details" };
+    let msg = if skipped.is_empty() {
+        "All paths examined"
+    } else {
+        "Not all paths examined, check warnings for details"
+    };
     Ok(map! {
         "files" => files, "changed" => false, "msg" => msg, "matched" => files.len(), "examined" => examined,
         "skipped_paths" => skipped,
@@ -171,7 +179,10 @@ impl Wanted {
         kind && self.name(name)
             && self.age_fits(meta)
             && self.mode_fits(meta)
-            && (self.kind == "directory" || self.kind == "link" || self.size_fits(meta) || self.kind == "any" && meta.is_dir())
+            && (self.kind == "directory"
+                || self.kind == "link"
+                || self.size_fits(meta)
+                || self.kind == "any" && meta.is_dir())
             && (self.contains.is_none() || meta.is_file() && self.content(full))
     }
 
@@ -180,7 +191,8 @@ impl Wanted {
         if self.use_regex {
             return self.regexes.iter().any(full) && !self.exclude_regexes.iter().any(full);
         }
-        self.patterns.iter().any(|p| glob::matches(p, name)) && !self.excludes.iter().any(|p| glob::matches(p, name))
+        self.patterns.iter().any(|p| glob::matches(p, name))
+            && !self.excludes.iter().any(|p| glob::matches(p, name))
     }
 
     fn age_fits(&self, meta: &Metadata) -> bool {

@@ -14,7 +14,8 @@ use crate::result::{Fail, Reply};
 /// Runs the module.
 pub fn run(cx: &mut Cx<'_>) -> Reply {
     let path = cx.string("path");
-    let (regexp, search) = (cx.str("regexp").map(str::to_string), cx.str("search_string").map(str::to_string));
+    let (regexp, search) =
+        (cx.str("regexp").map(str::to_string), cx.str("search_string").map(str::to_string));
     for (name, value) in [("regular expression", &regexp), ("search string", &search)] {
         if value.as_deref() == Some("") {
             cx.warn(format!("The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending."));
@@ -265,7 +266,12 @@ mod tests {
             ("a=1\nb=2\n", json!({"regexp": "^a=", "line": "a=3"}), "a=3\nb=2\n", "line replaced"),
             ("a\nb\n", json!({"line": "x", "insertafter": "^a"}), "a\nx\nb\n", "line added"),
             ("a\nb\n", json!({"line": "x", "insertbefore": "BOF"}), "x\na\nb\n", "line added"),
-            ("k=v\n", json!({"regexp": "(k)=(v)", "line": r"\2=\1", "backrefs": true}), "v=k\n", "line replaced"),
+            (
+                "k=v\n",
+                json!({"regexp": "(k)=(v)", "line": r"\2=\1", "backrefs": true}),
+                "v=k\n",
+                "line replaced",
+            ),
             ("k\n", json!({"regexp": "zz", "line": r"\1", "backrefs": true}), "k\n", ""),
             ("a\nb\na\n", json!({"line": "a", "state": "absent"}), "b\n", "2 line(s) removed"),
         ] {

@@ -22,7 +22,8 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let raw = edit::read(&path)?;
     let before = decode(&raw, &encoding)?;
     let bad = |e: String| Fail::msg(format!("Unable to process regular expression: {e}"));
-    let regex = Regex::new(&cx.string("regexp"), Flags { multi_line: true, ..Flags::default() }).map_err(bad)?;
+    let regex =
+        Regex::new(&cx.string("regexp"), Flags { multi_line: true, ..Flags::default() }).map_err(bad)?;
     let section = match (cx.text("after"), cx.text("before")) {
         (Some(after), Some(before)) => Some(format!("{after}(?P<subsection>.*?){before}")),
         (Some(after), None) => Some(format!("{after}(?P<subsection>.*)")),
@@ -87,7 +88,8 @@ fn decode(raw: &[u8], encoding: &str) -> Result<Vec<u8>, Fail> {
         }
         "utf-16" | "utf16" | "utf-16-le" | "utf-16le" => {
             let skip = usize::from(raw.starts_with(b"\xff\xfe")) * 2;
-            let units: Vec<u16> = raw[skip..].chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+            let units: Vec<u16> =
+                raw[skip..].chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
             Ok(String::from_utf16_lossy(&units).into_bytes())
         }
         _ => Err(unknown(encoding)),
@@ -99,7 +101,10 @@ fn encode(text: &[u8], encoding: &str) -> Result<Vec<u8>, Fail> {
         "utf-8" | "utf8" | "ascii" | "us-ascii" => Ok(text.to_vec()),
         "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" => crate::py::text(text)
             .chars()
-            .map(|c| u8::try_from(c as u32).map_err(|_| Fail::msg("'latin-1' codec can't encode a character of the text")))
+            .map(|c| {
+                u8::try_from(c as u32)
+                    .map_err(|_| Fail::msg("'latin-1' codec can't encode a character of the text"))
+            })
             .collect(),
         name @ ("utf-16" | "utf16" | "utf-16-le" | "utf-16le") => {
             let mark = if name.ends_with("le") { Vec::new() } else { vec![0xff, 0xfe] };
@@ -127,7 +132,8 @@ mod tests {
         };
         let (result, text) = call("a1\na2\n", json!({"regexp": r"^a(\d)$", "replace": r"b\1"}));
         assert_eq!((text.as_str(), &result["msg"]), ("b1\nb2\n", &"2 replacements made".into()));
-        let (_, text) = call("x\n<\nx\n>\nx\n", json!({"regexp": "x", "replace": "y", "after": "<", "before": ">"}));
+        let (_, text) =
+            call("x\n<\nx\n>\nx\n", json!({"regexp": "x", "replace": "y", "after": "<", "before": ">"}));
         assert_eq!(text, "x\n<\ny\n>\nx\n");
         let (result, _) = call("x\n", json!({"regexp": "x", "after": "nope"}));
         assert_eq!(

@@ -11,7 +11,9 @@ use crate::result::{Fail, Reply};
 pub fn run(cx: &mut Cx<'_>) -> Reply {
     let source = cx.string("src");
     match std::fs::read(&source) {
-        Ok(bytes) => Ok(map! {"content" => STANDARD.encode(bytes), "source" => source, "encoding" => "base64"}),
+        Ok(bytes) => {
+            Ok(map! {"content" => STANDARD.encode(bytes), "source" => source, "encoding" => "base64"})
+        }
         Err(e) => Err(Fail::msg(match e.raw_os_error() {
             Some(libc::ENOENT) => format!("File not found: {source}"),
             Some(libc::EACCES) => format!("File is not readable: {source}"),

@@ -142,7 +142,10 @@ mod tests {
     fn directories_devices_and_nothing() {
         assert_eq!(stat("/no/such"), crate::map! {"exists" => false});
         let etc = stat("/etc");
-        assert_eq!((&etc["isdir"], &etc["pw_name"], &etc["islnk"]), (&true.into(), &"root".into(), &false.into()));
+        assert_eq!(
+            (&etc["isdir"], &etc["pw_name"], &etc["islnk"]),
+            (&true.into(), &"root".into(), &false.into())
+        );
         assert_eq!(stat("/dev/zero")["ischr"], true);
     }
 }

@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn names_modes_and_places() {
-        let serde_json::Value::Object(args) = serde_json::json!({"state": "directory", "suffix": ".x"}) else {
+        let serde_json::Value::Object(args) = serde_json::json!({"state": "directory", "suffix": ".x"})
+        else {
             panic!("an object")
         };
         let result = run(Call::new("tempfile", args));

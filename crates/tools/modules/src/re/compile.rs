@@ -17,14 +17,30 @@ pub enum Inst {
     Jump(usize),
     Backref(usize, bool),
     /// Runs the next instructions up to their `Done`, then goes on at `end` (where it stood before).
-    Look { back: Option<usize>, negative: bool, end: usize },
-    Atomic { end: usize },
+    Look {
+        back: Option<usize>,
+        negative: bool,
+        end: usize,
+    },
+    Atomic {
+        end: usize,
+    },
     Done,
     /// A run of one-character matches of the next instruction.
-    Run { min: usize, max: usize, greedy: bool },
+    Run {
+        min: usize,
+        max: usize,
+        greedy: bool,
+    },
     /// Counters of loops: `Zero` sets one, `Loop` counts and decides.
     Zero(usize),
-    Loop { counter: usize, min: usize, max: usize, greedy: bool, body: usize },
+    Loop {
+        counter: usize,
+        min: usize,
+        max: usize,
+        greedy: bool,
+        body: usize,
+    },
     IfGroup(usize, usize),
     Match,
 }
@@ -157,7 +173,8 @@ impl Compiler {
             self.program.push(Inst::Split(0, 0));
             self.node(node)?;
             let end = self.program.len();
-            self.program[split] = if greedy { Inst::Split(split + 1, end) } else { Inst::Split(end, split + 1) };
+            self.program[split] =
+                if greedy { Inst::Split(split + 1, end) } else { Inst::Split(end, split + 1) };
             return Ok(());
         }
         // zero; jump check; body …; check: loop

@@ -30,7 +30,10 @@ fn decode(text: &[u8], at: usize) -> Option<(u32, usize)> {
 
 /// The start of the character before.
 fn before(text: &[u8], at: usize) -> Option<usize> {
-    (1..=4.min(at)).map(|n| at - n).find(|start| *start + width(text, *start) == at).or_else(|| at.checked_sub(1))
+    (1..=4.min(at))
+        .map(|n| at - n)
+        .find(|start| *start + width(text, *start) == at)
+        .or_else(|| at.checked_sub(1))
 }
 
 enum Undo {
@@ -51,7 +54,13 @@ struct Machine<'a> {
 }
 
 /// Runs a program at a place; the slots when it matches.
-pub fn run(program: &[Inst], text: &[u8], at: usize, groups: usize, counters: usize) -> Option<Vec<Option<usize>>> {
+pub fn run(
+    program: &[Inst],
+    text: &[u8],
+    at: usize,
+    groups: usize,
+    counters: usize,
+) -> Option<Vec<Option<usize>>> {
     let mut machine = Machine {
         program,
         text,
@@ -167,8 +176,11 @@ impl Machine<'_> {
 
     /// Drops the choices above a mark but keeps what must be put back.
     fn forget(&mut self, base: usize) {
-        let kept: Vec<Undo> =
-            self.undo.drain(base..).filter(|u| matches!(u, Undo::Slot { .. } | Undo::Counter { .. })).collect();
+        let kept: Vec<Undo> = self
+            .undo
+            .drain(base..)
+            .filter(|u| matches!(u, Undo::Slot { .. } | Undo::Counter { .. }))
+            .collect();
         self.undo.extend(kept);
     }
 

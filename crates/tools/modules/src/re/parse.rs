@@ -247,7 +247,9 @@ impl Parser {
     }
 
     fn escape(&mut self, start: usize) -> Result<Node, String> {
-        let Some(c) = self.next() else { return Err(format!("bad escape (end of pattern) at position {start}")) };
+        let Some(c) = self.next() else {
+            return Err(format!("bad escape (end of pattern) at position {start}"));
+        };
         let ascii = self.flags.ascii;
         Ok(match c {
             'd' => self.class(Class::Digit, false),
@@ -359,7 +361,9 @@ impl Parser {
         if c != '\\' {
             return Ok(Some(c as u32));
         }
-        let Some(c) = self.next() else { return Err(format!("bad escape (end of pattern) at position {at}")) };
+        let Some(c) = self.next() else {
+            return Err(format!("bad escape (end of pattern) at position {at}"));
+        };
         let class = match c {
             'd' => (Class::Digit, false),
             'D' => (Class::Digit, true),
@@ -375,7 +379,11 @@ impl Parser {
     }
 
     fn close(&mut self, start: usize) -> Result<(), String> {
-        if self.eat(")") { Ok(()) } else { Err(format!("missing ), unterminated subpattern at position {start}")) }
+        if self.eat(")") {
+            Ok(())
+        } else {
+            Err(format!("missing ), unterminated subpattern at position {start}"))
+        }
     }
 
     fn name(&mut self, end: char) -> Result<String, String> {
@@ -393,7 +401,10 @@ impl Parser {
                 && n.chars().all(|c| c.is_alphanumeric() || c == '_')
         };
         if !good(&name) && end != ')' {
-            return Err(format!("bad character in group name {} at position {from}", crate::py::repr_str(&name)));
+            return Err(format!(
+                "bad character in group name {} at position {from}",
+                crate::py::repr_str(&name)
+            ));
         }
         Ok(name)
     }
@@ -425,11 +436,16 @@ impl Parser {
         }
         if self.eat("P=") {
             let name = self.name(')')?;
-            let index = *self.names.get(&name).ok_or_else(|| format!("unknown group name {}", crate::py::repr_str(&name)))?;
+            let index = *self
+                .names
+                .get(&name)
+                .ok_or_else(|| format!("unknown group name {}", crate::py::repr_str(&name)))?;
             return Ok(Some(Node::Backref(index, self.flags.ignore_case)));
         }
         if self.eat("#") {
-            while self.next().ok_or_else(|| format!("missing ), unterminated comment at position {start}"))? != ')' {}
+            while self.next().ok_or_else(|| format!("missing ), unterminated comment at position {start}"))?
+                != ')'
+            {}
             return Ok(None);
         }
         if self.eat("(") {
@@ -465,7 +481,10 @@ impl Parser {
         let name = self.name(')')?;
         let index = match name.parse() {
             Ok(index) => index,
-            Err(_) => *self.names.get(&name).ok_or_else(|| format!("unknown group name {}", crate::py::repr_str(&name)))?,
+            Err(_) => *self
+                .names
+                .get(&name)
+                .ok_or_else(|| format!("unknown group name {}", crate::py::repr_str(&name)))?,
         };
         let yes = self.sequence()?;
         let no = if self.eat("|") { self.sequence()? } else { Node::Empty };
@@ -539,6 +558,9 @@ pub fn in_class(class: Class, c: u32, ascii: bool) -> bool {
     match class {
         Class::Digit => c.is_ascii_digit() || wide && c.is_numeric() && c.to_digit(10).is_some(),
         Class::Word => c.is_ascii_alphanumeric() || c == '_' || wide && c.is_alphanumeric(),
-        Class::Space => matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}') || !ascii && (wide && c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)),
+        Class::Space => {
+            matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+                || !ascii && (wide && c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+        }
     }
 }

@@ -38,7 +38,8 @@ impl Spec {
             let mut used: Option<&str> = params.contains_key(&param.name).then_some(param.name.as_str());
             for alias in &param.aliases {
                 let Some(value) = params.get(alias).cloned() else { continue };
-                if used.is_some_and(|u| u != param.name || params.contains_key(alias)) && used != Some(alias) {
+                if used.is_some_and(|u| u != param.name || params.contains_key(alias)) && used != Some(alias)
+                {
                     warnings.push(format!("Both option {} and its alias {alias} are set.", param.name));
                 }
                 params.insert(param.name.clone(), value);
@@ -76,16 +77,22 @@ impl Spec {
         }
         self.sub_options(params, warnings, context)?;
         if !unknown.is_empty() {
-            let names: Vec<String> =
-                unknown.iter().map(|n| if context.is_empty() { n.clone() } else { format!("{context}.{n}") }).collect();
+            let names: Vec<String> = unknown
+                .iter()
+                .map(|n| if context.is_empty() { n.clone() } else { format!("{context}.{n}") })
+                .collect();
             return Err(format!(
-                "Unsupported parameters for ({{module}}) module: {}. Supported parameters include: {}.", names.join(", "), self.supported()));
+                "Unsupported parameters for ({{module}}) module: {}. Supported parameters include: {}.",
+                names.join(", "),
+                self.supported()
+            ));
         }
         Ok(())
     }
 
     fn unknown(&self, params: &Map) -> Vec<String> {
-        let known = |name: &str| self.params.iter().any(|p| p.name == name || p.aliases.iter().any(|a| a == name));
+        let known =
+            |name: &str| self.params.iter().any(|p| p.name == name || p.aliases.iter().any(|a| a == name));
         let mut unknown: Vec<String> = params.keys().filter(|k| !known(k)).cloned().collect();
         unknown.sort();
         unknown
@@ -93,7 +100,8 @@ impl Spec {
 
     fn supported(&self) -> String {
         let mut names: Vec<&str> = self.params.iter().map(|p| p.name.as_str()).collect();
-        let mut aliases: Vec<&str> = self.params.iter().flat_map(|p| &p.aliases).map(String::as_str).collect();
+        let mut aliases: Vec<&str> =
+            self.params.iter().flat_map(|p| &p.aliases).map(String::as_str).collect();
         names.sort_unstable();
         aliases.sort_unstable();
         let names = names.join(", ");
@@ -145,25 +153,35 @@ impl Spec {
                 match rule {
                     Rule::MutuallyExclusive(names) if before_defaults && pass == 0 => {
                         if names.iter().filter(|n| given(n)).count() > 1 {
-                            return Err(format!("parameters are mutually exclusive: {}{found}", names.join("|")));
+                            return Err(format!(
+                                "parameters are mutually exclusive: {}{found}",
+                                names.join("|")
+                            ));
                         }
                     }
                     Rule::RequiredTogether(names) if !before_defaults && pass == 0 => {
                         let count = names.iter().filter(|n| given(n)).count();
                         if count > 0 && count < names.len() {
-                            return Err(format!("parameters are required together: {}{found}", names.join(", ")));
+                            return Err(format!(
+                                "parameters are required together: {}{found}",
+                                names.join(", ")
+                            ));
                         }
                     }
                     Rule::RequiredOneOf(names) if !before_defaults && pass == 1 => {
                         if !names.iter().any(given) {
-                            return Err(format!("one of the following is required: {}{found}", names.join(", ")));
+                            return Err(format!(
+                                "one of the following is required: {}{found}",
+                                names.join(", ")
+                            ));
                         }
                     }
                     Rule::RequiredIf(name, value, needs, any) if !before_defaults && pass == 2 => {
                         if params.get(name) != Some(value) {
                             continue;
                         }
-                        let missing: Vec<&str> = needs.iter().filter(|n| !given(n)).map(String::as_str).collect();
+                        let missing: Vec<&str> =
+                            needs.iter().filter(|n| !given(n)).map(String::as_str).collect();
                         let bad = if *any { missing.len() == needs.len() } else { !missing.is_empty() };
                         if bad {
                             let which = if *any { "any" } else { "all" };
@@ -200,7 +218,8 @@ impl Spec {
     fn sub_options(&self, params: &mut Map, warnings: &mut Vec<String>, context: &str) -> Result<(), String> {
         for param in &self.params {
             let Some(options) = &param.options else { continue };
-            let place = if context.is_empty() { param.name.clone() } else { format!("{context} -> {}", param.name) };
+            let place =
+                if context.is_empty() { param.name.clone() } else { format!("{context} -> {}", param.name) };
             match params.get_mut(&param.name) {
                 Some(Value::Object(map)) => options.check_in(map, warnings, &place)?,
                 Some(Value::Array(items)) => {

@@ -61,8 +61,11 @@ pub fn expand_user(text: &str) -> String {
 /// `os.path.realpath`: links resolved as far as the path exists.
 pub fn realpath(path: &str) -> String {
     let path = Path::new(path);
-    let mut absolute =
-        if path.is_absolute() { PathBuf::from("/") } else { std::env::current_dir().unwrap_or_else(|_| "/".into()) };
+    let mut absolute = if path.is_absolute() {
+        PathBuf::from("/")
+    } else {
+        std::env::current_dir().unwrap_or_else(|_| "/".into())
+    };
     let mut queue: Vec<std::ffi::OsString> =
         path.components().rev().map(|c| c.as_os_str().to_owned()).collect();
     let mut links = 0;

@@ -118,7 +118,8 @@ fn getent(database: &str, key: &str) -> Option<String> {
 }
 
 fn run_getent(args: &[&str]) -> Option<String> {
-    let output = Command::new("getent").args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output =
+        Command::new("getent").args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| crate::py::text(&output.stdout))
 }
 

@@ -17,7 +17,9 @@ pub fn context(path: &str) -> Option<String> {
     let (c_path, c_name) = (CString::new(path).ok()?, CString::new(SELINUX).ok()?);
     let mut buffer = vec![0u8; 512];
     // SAFETY: both strings are ended and the buffer's length is passed.
-    let n = unsafe { libc::lgetxattr(c_path.as_ptr(), c_name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let n = unsafe {
+        libc::lgetxattr(c_path.as_ptr(), c_name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
+    };
     let n = usize::try_from(n).ok()?;
     buffer.truncate(n);
     Some(crate::py::text(&buffer).trim_end_matches('\0').to_string())
@@ -28,7 +30,8 @@ pub fn set_context(path: &str, context: &str) -> std::io::Result<()> {
     let (c_path, c_name, value) = (CString::new(path)?, CString::new(SELINUX)?, CString::new(context)?);
     let bytes = value.as_bytes_with_nul();
     // SAFETY: both strings are ended and the value's length is passed.
-    let rc = unsafe { libc::lsetxattr(c_path.as_ptr(), c_name.as_ptr(), bytes.as_ptr().cast(), bytes.len(), 0) };
+    let rc =
+        unsafe { libc::lsetxattr(c_path.as_ptr(), c_name.as_ptr(), bytes.as_ptr().cast(), bytes.len(), 0) };
     if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
@@ -74,7 +77,8 @@ pub fn attributes(path: &str) -> Option<Attributes> {
     if !meta.is_file() && !meta.is_dir() {
         return None;
     }
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path).ok()?;
+    let file =
+        File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path).ok()?;
     let mut flags: libc::c_long = 0;
     // SAFETY: FS_IOC_GETFLAGS writes one long to the given place; the descriptor is open.
     if unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS as _, &mut flags) } != 0 {
@@ -82,8 +86,10 @@ pub fn attributes(path: &str) -> Option<Attributes> {
     }
     let mut version: libc::c_long = 0;
     // SAFETY: as above, with FS_IOC_GETVERSION.
-    let has_version = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETVERSION as _, &mut version) } == 0;
-    let mut out = Attributes { version: has_version.then(|| (version as u32).to_string()), ..Attributes::default() };
+    let has_version =
+        unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETVERSION as _, &mut version) } == 0;
+    let mut out =
+        Attributes { version: has_version.then(|| (version as u32).to_string()), ..Attributes::default() };
     for (bit, letter, name) in FLAGS {
         if flags as u32 & bit != 0 {
             out.letters.push(letter);

@@ -77,9 +77,10 @@ fn skip(cx: &Cx<'_>, base: Option<&str>, result: &mut Map) -> Option<Map> {
         !crate::modules::file::glob::glob(&pattern).is_empty()
     };
     let (short, long) = match (cx.text("creates"), cx.text("removes")) {
-        (Some(creates), _) if found(&creates) => {
-            (format!("skipped, since {creates} exists"), format!("{verb} not run command since '{creates}' exists"))
-        }
+        (Some(creates), _) if found(&creates) => (
+            format!("skipped, since {creates} exists"),
+            format!("{verb} not run command since '{creates}' exists"),
+        ),
         (_, Some(removes)) if !found(&removes) => (
             format!("skipped, since {removes} does not exist"),
             format!("{verb} not run command since '{removes}' does not exist"),
@@ -148,7 +149,10 @@ fn execute(
     result.insert("stderr".into(), text(output.stderr()).into());
     result.insert("changed".into(), true.into());
     result.insert("start".into(), clock::datetime(start, nanos).into());
-    result.insert("end".into(), clock::datetime((end / 1_000_000_000) as i64, (end % 1_000_000_000) as u32).into());
+    result.insert(
+        "end".into(),
+        clock::datetime((end / 1_000_000_000) as i64, (end % 1_000_000_000) as u32).into(),
+    );
     result.insert("delta".into(), clock::timedelta(delta.as_nanos()).into());
     if output.rc != 0 {
         result.insert("msg".into(), "non-zero return code".into());
@@ -172,7 +176,10 @@ mod tests {
         assert_eq!(result["stdout"], "a b|c|");
         assert_eq!(result["cmd"], serde_json::json!(["printf", "%s|", "a b", "c"]));
         let result = call("shell", serde_json::json!({"_raw_params": "echo x | tr x y; exit 3"}));
-        assert_eq!((&result["stdout"], &result["rc"], &result["failed"]), (&"y".into(), &3.into(), &true.into()));
+        assert_eq!(
+            (&result["stdout"], &result["rc"], &result["failed"]),
+            (&"y".into(), &3.into(), &true.into())
+        );
         let result = call("command", serde_json::json!({"_raw_params": "nonexist foo"}));
         assert_eq!((&result["rc"], &result["msg"]), (&2.into(), &"Error executing command.".into()));
     }

@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn posix_rules() {
-        assert_eq!(split(r#"a 'b c' "d \"e\" \n" f\ g '' "#).unwrap(), ["a", "b c", r#"d "e" \n"#, "f g", ""]);
+        assert_eq!(
+            split(r#"a 'b c' "d \"e\" \n" f\ g '' "#).unwrap(),
+            ["a", "b c", r#"d "e" \n"#, "f g", ""]
+        );
         assert_eq!(split("echo 'a").unwrap_err(), "No closing quotation");
         assert!(split("").unwrap().is_empty());
     }

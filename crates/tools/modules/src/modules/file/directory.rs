@@ -48,10 +48,16 @@ fn make(cx: &Cx<'_>, path: &str, args: &FileArgs, times: &Times, diff: &mut Diff
         }
         match fs::create_dir(&current) {
             Ok(()) => changed = true,
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && fs::metadata(&current).is_ok_and(|m| m.is_dir()) => {}
+            Err(e)
+                if e.kind() == ErrorKind::AlreadyExists
+                    && fs::metadata(&current).is_ok_and(|m| m.is_dir()) => {}
             Err(e) => {
-                return Err(os_fail(&format!("There was an issue creating {current} as requested"), &e, &current)
-                    .with("path", path));
+                return Err(os_fail(
+                    &format!("There was an issue creating {current} as requested"),
+                    &e,
+                    &current,
+                )
+                .with("path", path));
             }
         }
         changed |= args.apply(cx, &current, Some(diff))?;
@@ -78,7 +84,10 @@ fn below(cx: &Cx<'_>, dir: &str, follow: bool, args: &FileArgs, times: &Times) -
             }
         } else if follow && let Ok(meta) = fs::metadata(&path) {
             let target = realpath(&path);
-            if meta.is_dir() && !dir.starts_with(&format!("{}/", target.trim_end_matches('/'))) && target != dir {
+            if meta.is_dir()
+                && !dir.starts_with(&format!("{}/", target.trim_end_matches('/')))
+                && target != dir
+            {
                 changed |= below(cx, &target, follow, args, times)?;
             }
             changed |= args.apply(cx, &target, Some(&mut unseen))?;

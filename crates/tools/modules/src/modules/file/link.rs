@@ -58,18 +58,23 @@ pub fn symbolic(
     let base = if prev == "directory" { path } else { path::dirname(path) };
     let target = path::join(base, &src);
     if !force && fs::metadata(&target).is_err() {
-        let text = format!("src file does not exist, use 'force=yes' if you really want to create the link: {target}");
+        let text = format!(
+            "src file does not exist, use 'force=yes' if you really want to create the link: {target}"
+        );
         return Err(Fail::msg(text).with("path", path).with("src", src));
     }
     match prev {
         "directory" if !force => {
-            return Err(Fail::msg(format!("refusing to convert from directory to symlink for {path}")).with("path", path));
+            return Err(Fail::msg(format!("refusing to convert from directory to symlink for {path}"))
+                .with("path", path));
         }
         "directory" if fs::read_dir(path).is_ok_and(|mut d| d.next().is_some()) => {
-            return Err(Fail::msg(format!("the directory {path} is not empty, refusing to convert it")).with("path", path));
+            return Err(Fail::msg(format!("the directory {path} is not empty, refusing to convert it"))
+                .with("path", path));
         }
         "file" | "hard" if !force => {
-            return Err(Fail::msg(format!("refusing to convert from {prev} to symlink for {path}")).with("path", path));
+            return Err(Fail::msg(format!("refusing to convert from {prev} to symlink for {path}"))
+                .with("path", path));
         }
         _ => {}
     }
@@ -83,8 +88,7 @@ pub fn symbolic(
         }
     }
     if changed && !cx.check {
-        put(path, prev, |at| symlink(&src, at))
-            .map_err(|e| os_fail("Error while linking", &e, path))?;
+        put(path, prev, |at| symlink(&src, at)).map_err(|e| os_fail("Error while linking", &e, path))?;
     }
     if cx.check && !path::lexists(path) {
         return Ok(reply(path, &src, changed, &diff));
@@ -131,7 +135,8 @@ pub fn hard(cx: &mut Cx<'_>, path: &str, src: Option<String>, force: bool, times
     };
     let mut changed = changed;
     if changed && !cx.check {
-        put(path, prev, |at| fs::hard_link(&src, at)).map_err(|e| os_fail("Error while linking", &e, path))?;
+        put(path, prev, |at| fs::hard_link(&src, at))
+            .map_err(|e| os_fail("Error while linking", &e, path))?;
     }
     if cx.check && !path::lexists(path) {
         return Ok(reply(path, &src, changed, &diff));

@@ -114,7 +114,9 @@ fn listing(path: &str) -> Map {
                     queue.push(full.clone());
                     dirs.push(full);
                 }
-                Ok(kind) if kind.is_symlink() && fs::metadata(&full).is_ok_and(|m| m.is_dir()) => dirs.push(full),
+                Ok(kind) if kind.is_symlink() && fs::metadata(&full).is_ok_and(|m| m.is_dir()) => {
+                    dirs.push(full)
+                }
                 _ => files.push(full),
             }
         }
@@ -151,7 +153,9 @@ fn plain(cx: &mut Cx<'_>, given: &str, follow: bool, times: &Times) -> Reply {
         prev = state_of(&path);
     }
     if !matches!(prev, "file" | "hard") {
-        return Err(Fail::msg(format!("file ({path}) is {prev}, cannot continue")).with("path", path).with("state", prev));
+        return Err(Fail::msg(format!("file ({path}) is {prev}, cannot continue"))
+            .with("path", path)
+            .with("state", prev));
     }
     let mut diff = initial_diff(&path, "file", prev);
     let mut changed = FileArgs::of(cx).apply(cx, &path, Some(&mut diff))?;
@@ -161,7 +165,8 @@ fn plain(cx: &mut Cx<'_>, given: &str, follow: bool, times: &Times) -> Reply {
 
 /// The failure of a system call on a path.
 fn os_fail(what: &str, e: &std::io::Error, path: &str) -> Fail {
-    Fail::msg(format!("{what}: {}", crate::result::os_error(e, Some(path)).replacen(": '", ": b'", 1))).with("path", json!(path))
+    Fail::msg(format!("{what}: {}", crate::result::os_error(e, Some(path)).replacen(": '", ": b'", 1)))
+        .with("path", json!(path))
 }
 
 #[cfg(test)]

@@ -51,7 +51,8 @@ impl Times {
             return Ok(false);
         }
         let Ok(meta) = fs::symlink_metadata(path) else { return Ok(cx.check) };
-        let (modified, accessed) = (resolve(self.modified, meta.mtime()), resolve(self.accessed, meta.atime()));
+        let (modified, accessed) =
+            (resolve(self.modified, meta.mtime()), resolve(self.accessed, meta.atime()));
         let both_now = self.modified == Want::Now && self.accessed == Want::Now;
         if !both_now && (modified, accessed) == (meta.mtime(), meta.atime()) {
             return Ok(false);
