@@ -12,6 +12,7 @@ pub mod callback;
 pub mod cli;
 pub mod config;
 pub mod connection;
+mod delay;
 pub mod display;
 mod error;
 pub mod execute;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::result::{Fail, Map};
 use crate::sys::process::{Exec, Output};
-use crate::{Call, Fetch};
+use crate::{Call, Stream};
 
 /// What a module asks the controller to fetch.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,6 @@ pub struct FetchReply {
 
 /// One running call.
 pub(crate) struct Cx<'a> {
-    pub name: String,
     pub params: Map,
     pub check: bool,
     pub diff: bool,
@@ -67,15 +66,13 @@ pub(crate) struct Cx<'a> {
     pub cwd: Option<PathBuf>,
     pub tmpdir: PathBuf,
     pub warnings: Vec<String>,
-    pub stream: Option<&'a mut dyn FnMut(&[u8])>,
-    pub fetch: Option<&'a mut Fetch<'a>>,
+    pub stream: Option<&'a mut Stream<'a>>,
 }
 
 impl<'a> Cx<'a> {
     /// A context without parameters yet.
     pub fn new(call: Call<'a>) -> Self {
         Cx {
-            name: call.name.to_string(),
             params: Map::new(),
             check: call.check,
             diff: call.diff,
@@ -84,7 +81,6 @@ impl<'a> Cx<'a> {
             tmpdir: call.tmpdir.unwrap_or_else(std::env::temp_dir),
             warnings: Vec::new(),
             stream: call.stream,
-            fetch: call.fetch,
         }
     }
 
@@ -156,17 +152,6 @@ impl<'a> Cx<'a> {
             exec.cwd.clone_from(&self.cwd);
         }
         exec.run(self.stream.as_deref_mut())
-    }
-
-    /// Runs a program that must exist and succeed.
-    pub fn exec_ok(&mut self, argv: &[&str]) -> Result<Output, Fail> {
-        let output = self.exec(argv).map_err(|e| {
-            Fail::msg(format!("Error executing command: {}", crate::result::os_error(&e, Some(argv[0]))))
-        })?;
-        if output.rc != 0 {
-            return Err(output.failure(argv));
-        }
-        Ok(output)
     }
 
     /// The value of a variable in the environment children get.

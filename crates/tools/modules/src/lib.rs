@@ -32,6 +32,9 @@ use serde_json::Value;
 use cx::Cx;
 use result::Fail;
 
+/// Takes a long command's output as it appears.
+pub type Stream<'a> = dyn FnMut(&[u8]) + 'a;
+
 /// What a module calls to have the controller fetch a URL (TLS runs there).
 pub type Fetch<'a> = dyn FnMut(&FetchRequest) -> Result<FetchReply, String> + 'a;
 
@@ -52,7 +55,7 @@ pub struct Call<'a> {
     /// Where modules make their temporary files (`_ansible_tmpdir`); `/tmp` when absent.
     pub tmpdir: Option<std::path::PathBuf>,
     /// Receives output of long commands as it appears (both streams).
-    pub stream: Option<&'a mut dyn FnMut(&[u8])>,
+    pub stream: Option<&'a mut Stream<'a>>,
     /// Fetches `https` (and any) URLs for `get_url`, `uri`, `unarchive` …; plain http is done natively without it.
     pub fetch: Option<&'a mut Fetch<'a>>,
 }

@@ -1,7 +1,5 @@
 //! Results of modules: a JSON object, or a failure that becomes one.
 
-use std::fmt::Display;
-
 use serde_json::Value;
 
 /// A module's parameters or its result.
@@ -38,18 +36,6 @@ impl Fail {
 /// Fails with a message: `fail(format!(…))`.
 pub fn fail<T>(message: impl Into<String>) -> Result<T, Fail> {
     Err(Fail::msg(message))
-}
-
-/// Adds "what was being done" to an error.
-pub trait Context<T> {
-    /// Fails with `what: error`.
-    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T, Fail>;
-}
-
-impl<T, E: Display> Context<T> for Result<T, E> {
-    fn or_fail(self, what: impl FnOnce() -> String) -> Result<T, Fail> {
-        self.map_err(|error| Fail::msg(format!("{}: {error}", what())))
-    }
 }
 
 /// An object out of `key => value` pairs (a shorter `json!({…})` that gives the map).

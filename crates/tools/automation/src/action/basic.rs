@@ -36,20 +36,17 @@ pub fn debug(cx: &mut Cx<'_>) -> Outcome {
                 let text = name.as_str().trim();
                 let shown = if text.is_empty() { String::new() } else { text.to_owned() };
                 let value = match cx.world.engine().expression(&Str::trusted(text), cx.vars) {
-                    Ok(v) => {
-                        let v = match &v {
-                            Value::Undefined(u) => {
-                                let e = Error::from(u.to_error());
-                                warn_template(&e, &var);
-                                Value::from(format!("<< error 1 - {} >>", e.brief()))
-                            }
-                            _ => match cx.world.resolve(&v, cx.vars) {
-                                Ok(v) => v,
-                                Err(e) => broken(e.into(), &var),
-                            },
-                        };
-                        v
-                    }
+                    Ok(v) => match &v {
+                        Value::Undefined(u) => {
+                            let e = Error::from(u.to_error());
+                            warn_template(&e, &var);
+                            Value::from(format!("<< error 1 - {} >>", e.brief()))
+                        }
+                        _ => match cx.world.resolve(&v, cx.vars) {
+                            Ok(v) => v,
+                            Err(e) => broken(e.into(), &var),
+                        },
+                    },
                     Err(e) if e.is_undefined() => broken(e.into(), &var),
                     Err(e) => return Err(Error::from(e).into()),
                 };

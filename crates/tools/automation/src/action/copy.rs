@@ -151,7 +151,7 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
     }
     let same = truth(&now, "exists")
         && now.get("checksum").and_then(Json::as_str) == Some(&sum)
-        && !(truth(&now, "islnk") && !follow);
+        && (!truth(&now, "islnk") || follow);
     if same {
         let mut args = file_args(cx);
         preserved(&mut args, "mode", from);

@@ -178,9 +178,7 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         } else {
             let p = crate::source::paths::unfrack_from(&dest, &cx.world.files.base());
             if Path::new(&p).is_dir() {
-                return Err(Failure::msg(format!(
-                    "dest is an existing directory, use a trailing slash if you want to fetch src into that directory"
-                )));
+                return Err(Failure::msg("dest is an existing directory, use a trailing slash if you want to fetch src into that directory".to_string()));
             }
             p
         }

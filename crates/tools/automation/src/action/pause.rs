@@ -45,7 +45,7 @@ pub fn pause(cx: &mut Cx<'_>) -> Outcome {
             if let Some(p) = &prompt {
                 crate::display::out(&format!("[{name}]\n{p}{hidden}:"));
             }
-            std::thread::sleep(Duration::from_secs(u64::try_from(s).unwrap_or(1)));
+            crate::delay::asked(Duration::from_secs(u64::try_from(s).unwrap_or(1)));
         }
         None => {
             let text = prompt.unwrap_or_else(|| "Press enter to continue, Ctrl+C to interrupt".into());

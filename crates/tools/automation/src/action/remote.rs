@@ -217,7 +217,7 @@ fn asynchronous(
     }
     let mut left = f.async_s;
     while left > 0 {
-        std::thread::sleep(Duration::from_secs(u64::try_from(f.poll_s).unwrap_or(1)));
+        crate::delay::asked(Duration::from_secs(u64::try_from(f.poll_s).unwrap_or(1)));
         left -= f.poll_s;
         let mut args = Map::new();
         args.insert(
@@ -262,14 +262,14 @@ pub fn module(cx: &mut Cx<'_>, name: &str) -> Outcome {
 pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome {
     // a module in Python of that name, beside the playbook or role, comes before ours
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
-    if own.is_none() {
-        if let Some(result) = native(cx, name, args)? {
-            let d = match Value::from(Json::Object(result)) {
-                Value::Dict(d) => d,
-                _ => Dict::new(),
-            };
-            return Ok(d);
-        }
+    if own.is_none()
+        && let Some(result) = native(cx, name, args)?
+    {
+        let d = match Value::from(Json::Object(result)) {
+            Value::Dict(d) => d,
+            _ => Dict::new(),
+        };
+        return Ok(d);
     }
     let world = cx.world.clone();
     super::python::run(cx, &world.connections.1, name, own, args)
@@ -288,7 +288,7 @@ pub fn wait_for_connection(cx: &mut Cx<'_>) -> Outcome {
     let (timeout, delay, sleep) = (number("timeout", 600.0), number("delay", 0.0), number("sleep", 1.0));
     let clock = std::time::Instant::now();
     if delay > 0.0 {
-        std::thread::sleep(Duration::from_secs_f64(delay));
+        crate::delay::asked(Duration::from_secs_f64(delay));
     }
     loop {
         let e = match native(cx, "ping", &Map::new()) {
@@ -308,7 +308,7 @@ pub fn wait_for_connection(cx: &mut Cx<'_>) -> Outcome {
             };
             return Err(Failure::msg(format!("timed out waiting for ping module test: {why}")));
         }
-        std::thread::sleep(Duration::from_secs_f64(sleep.max(0.01)));
+        crate::delay::asked(Duration::from_secs_f64(sleep.max(0.01)));
     }
 }
 

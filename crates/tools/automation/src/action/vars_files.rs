@@ -83,7 +83,7 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
                 Path::new(&name).extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
             let known = extensions.iter().any(|e| e.trim_start_matches('.') == ext);
             if !known {
-                if skip_unknown || (name == "main" && false) {
+                if skip_unknown {
                     continue;
                 }
                 if cx.task.frame.role.is_some() && dir.ends_with("/vars") && name.starts_with("main.") {

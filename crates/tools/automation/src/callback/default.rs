@@ -1,5 +1,11 @@
 //! The `default` callback, to the character.
 
+mod diff;
+mod recap;
+
+pub use diff::differences;
+use recap::{columns, keep, shown_label};
+
 use std::sync::Arc;
 
 use pileus_jinja::{Dict, Value};
@@ -260,11 +266,11 @@ impl Callback for Default {
 
     fn failed(&mut self, r: &TaskResult, ignored: bool) {
         self.ensure_banner(r);
-        if !(r.looped && !r.items.is_empty()) {
+        if !r.looped || r.items.is_empty() {
             self.exception(r, r.error.as_ref());
         }
         self.warnings(&r.value);
-        if !(r.looped && !r.items.is_empty()) {
+        if !r.looped || r.items.is_empty() {
             self.path(r);
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
             let text = format!(
@@ -493,135 +499,4 @@ impl Callback for Default {
             display::out("\n");
         }
     }
-}
-
-/// `shown` with the marks that decide how `from` is written.
-fn keep(shown: &Dict, from: &Dict) -> Dict {
-    if let Some(v) = from.get("_ansible_verbose_always") {
-        shown.insert("_ansible_verbose_always", v);
-    }
-    shown.clone()
-}
-
-/// A loop's label.
-fn shown_label(v: &Value) -> String {
-    v.to_text().unwrap_or_else(|e| e.to_string())
-}
-
-/// The columns of the terminal, less one.
-fn columns() -> usize {
-    use std::io::IsTerminal;
-    if !std::io::stdout().is_terminal() {
-        return COLUMNS;
-    }
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map(|w| usize::from(w.ws_col)).unwrap_or(0);
-    COLUMNS.max(size.saturating_sub(1))
-}
-
-/// The unified differences of a result.
-pub fn differences(diff: &Value, added: &str, removed: &str, lines: &str) -> String {
-    let mut out = String::new();
-    for d in crate::playbook::keyword::items(diff) {
-        let text = |k: &str| {
-            d.get(k).and_then(|v| match v {
-                Value::Dict(_) | Value::List(_) => Some(super::json::dumps(&v, Some(4), true) + "\n"),
-                other => other.to_text().ok(),
-            })
-        };
-        if d.get("dst_binary").is_some() {
-            out.push_str("diff skipped: destination file appears to be binary\n");
-        }
-        if d.get("src_binary").is_some() {
-            out.push_str("diff skipped: source file appears to be binary\n");
-        }
-        if let Some(n) = text("dst_larger") {
-            out.push_str(&format!("diff skipped: destination file size is greater than {n}\n"));
-        }
-        if let Some(n) = text("src_larger") {
-            out.push_str(&format!("diff skipped: source file size is greater than {n}\n"));
-        }
-        if let (Some(before), Some(after)) = (
-            d.get("before").map(|_| text("before").unwrap_or_default()),
-            d.get("after").map(|_| text("after").unwrap_or_default()),
-        ) {
-            let head =
-                |k: &str, name: &str| text(k).map_or_else(|| name.to_owned(), |h| format!("{name}: {h}"));
-            out.push_str(&unified(
-                &before,
-                &after,
-                &head("before_header", "before"),
-                &head("after_header", "after"),
-                added,
-                removed,
-                lines,
-            ));
-        }
-        if let Some(p) = text("prepared") {
-            out.push_str(&p);
-        }
-    }
-    out
-}
-
-/// A unified difference of two texts, with three lines around.
-fn unified(
-    before: &str,
-    after: &str,
-    from: &str,
-    to: &str,
-    added: &str,
-    removed: &str,
-    hunk: &str,
-) -> String {
-    let a: Vec<&str> = before.split_inclusive('\n').collect();
-    let b: Vec<&str> = after.split_inclusive('\n').collect();
-    let ops = super::dump_diff::opcodes(&a, &b);
-    if ops.iter().all(|o| o.equal) {
-        return String::new();
-    }
-    let mut out = String::new();
-    let paint = |t: &str, c: &str| display::paint(t, c);
-    out.push_str(&format!(
-        "{}\n{}\n",
-        paint(&format!("--- {from}"), removed),
-        paint(&format!("+++ {to}"), added)
-    ));
-    for group in super::dump_diff::groups(&ops, 3) {
-        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
-        let range = |s: usize, e: usize| match e - s {
-            0 => format!("{},0", s),
-            1 => format!("{}", s + 1),
-            n => format!("{},{n}", s + 1),
-        };
-        out.push_str(&paint(
-            &format!("@@ -{} +{} @@", range(first.a.start, last.a.end), range(first.b.start, last.b.end)),
-            hunk,
-        ));
-        out.push('\n');
-        let line = |out: &mut String, mark: char, text: &str, color: Option<&str>| {
-            let body = text.strip_suffix('\n');
-            let shown = format!("{mark}{}", body.unwrap_or(text));
-            out.push_str(&color.map_or_else(|| shown.clone(), |c| paint(&shown, c)));
-            out.push('\n');
-            if body.is_none() {
-                out.push_str("\\ No newline at end of file\n");
-            }
-        };
-        for op in &group {
-            if op.equal {
-                for l in &a[op.a.clone()] {
-                    line(&mut out, ' ', l, None);
-                }
-            } else {
-                for l in &a[op.a.clone()] {
-                    line(&mut out, '-', l, Some(removed));
-                }
-                for l in &b[op.b.clone()] {
-                    line(&mut out, '+', l, Some(added));
-                }
-            }
-        }
-    }
-    out.push('\n');
-    out
 }

@@ -32,7 +32,7 @@ pub fn verbose(d: &Dict) -> bool {
 
 /// A result as it may be shown: without what is only the engine's; censored where it must be.
 pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
-    if no_log && crate::config::current().value("DEFAULT_NO_LOG").as_bool() != Some(false) || no_log {
+    if no_log {
         let out = Dict::new();
         for key in [
             "attempts",

@@ -93,8 +93,7 @@ pub fn parse(args: &[OsString], known: &[Opt]) -> Result<Given, String> {
             out.options.push((opt.long[0], value));
             continue;
         }
-        let mut chars = a[1..].char_indices();
-        while let Some((i, c)) = chars.next() {
+        for (i, c) in a[1..].char_indices() {
             let Some(opt) = known.iter().find(|o| o.short.contains(c)) else {
                 return Err(format!("unrecognized arguments: {a}"));
             };

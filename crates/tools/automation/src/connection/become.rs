@@ -220,10 +220,10 @@ pub fn negotiate(
             Some(Event::Exit(code)) => Some(code),
             None => Some(255),
         };
-        if let Some(at) = find(&out, marker.as_bytes()) {
-            if let Some(end) = out[at..].iter().position(|b| *b == b'\n') {
-                return Ok((out.split_off(at + end + 1), scrub(&err, r#become, key)));
-            }
+        if let Some(at) = find(&out, marker.as_bytes())
+            && let Some(end) = out[at..].iter().position(|b| *b == b'\n')
+        {
+            return Ok((out.split_off(at + end + 1), scrub(&err, r#become, key)));
         }
         let text = format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
         let prompts = r#become.prompts_in(&text, key);

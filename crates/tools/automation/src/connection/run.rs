@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pileus_modules::frame::{CHUNK_BYTES, Frame};
-use pileus_modules::{Call, FetchReply, FetchRequest, Map};
+use pileus_modules::{Call, FetchReply, FetchRequest, Map, Stream};
 use serde_json::Value;
 
 use super::r#become::negotiate;
@@ -160,7 +160,7 @@ impl Connection {
         &self,
         call: &ModuleCall,
         r#become: Option<&Become>,
-        stream: Option<&mut dyn FnMut(&[u8])>,
+        stream: Option<&mut Stream<'_>>,
     ) -> Result<Option<Map>, Error> {
         if !pileus_modules::exists(&call.name) {
             return Ok(None);
@@ -189,7 +189,7 @@ impl Connection {
         Ok(Some(result))
     }
 
-    fn module_here(&self, call: &ModuleCall, mut stream: Option<&mut dyn FnMut(&[u8])>) -> Map {
+    fn module_here(&self, call: &ModuleCall, mut stream: Option<&mut Stream<'_>>) -> Map {
         let live = stream.is_some();
         let mut forward = |bytes: &[u8]| {
             if let Some(stream) = stream.as_deref_mut() {
@@ -245,7 +245,7 @@ impl Connection {
         command: &str,
         input: &[u8],
         r#become: Option<&Become>,
-        mut stream: Option<&mut dyn FnMut(&[u8])>,
+        mut stream: Option<&mut Stream<'_>>,
     ) -> Result<Output, Error> {
         let tty = input.is_empty() && self.options.use_tty && r#become.is_some_and(Become::wants_tty);
         let (mut spawned, stdout, stderr) = self.spawn(command, r#become, tty)?;

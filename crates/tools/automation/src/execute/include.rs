@@ -44,11 +44,7 @@ pub fn is_include(task: &Task) -> bool {
 fn loop_vars(vars: &Vars) -> Vec<(Arc<str>, Value)> {
     let mut out = Vec::new();
     for (name, value) in &vars.locals {
-        if &**name != "ansible_loop_var" || !out.is_empty() {
-            out.push((name.clone(), value.clone()));
-        } else {
-            out.push((name.clone(), value.clone()));
-        }
+        out.push((name.clone(), value.clone()));
     }
     out
 }

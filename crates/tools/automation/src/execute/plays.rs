@@ -23,7 +23,7 @@ pub fn chosen(world: &World, task: &Task) -> bool {
     let (only, skip) = (&world.options.tags, &world.options.skip_tags);
     let tags = tags_of(world, task);
     let has = |t: &str| tags.iter().any(|x| x == t);
-    let tagged = !tags.is_empty() && !(tags.len() == 1 && has("untagged"));
+    let tagged = !tags.is_empty() && (tags.len() != 1 || !has("untagged"));
     let mut run = true;
     if !only.is_empty() {
         let named = |t: &str| only.iter().any(|x| x == t);
@@ -258,11 +258,6 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
         }
         callbacks.play_start(play, &name, &batch);
         let blocks: Vec<Arc<Block>> = play.blocks.read().iter().filter_map(|b| tagged(world, b)).collect();
-        let blocks = if blocks.iter().all(|b| b.tasks().iter().all(|t| t.implicit)) && false {
-            Vec::new()
-        } else {
-            blocks
-        };
         let setup = setup(play, gather_default).and_then(|b| {
             let Some(Node::Task(t)) = b.block.first() else { return None };
             gather_chosen(world, t).then_some(b)

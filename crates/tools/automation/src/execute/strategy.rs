@@ -1,23 +1,24 @@
 //! The strategies: `linear` (all hosts do a task before any goes on), `free` and `host_pinned` (each at its own pace).
 
+mod apply;
+mod includes;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use parking_lot::Mutex;
-use pileus_jinja::{Dict, Value};
 
 use crate::callback::Callbacks;
 use crate::inventory::Name;
-use crate::playbook::{Block, K, Task};
+use crate::playbook::{K, Task};
 use crate::vars::Vars;
 use crate::{Error, display};
 
 use super::fields;
-use super::include::{self, Included, Wanted};
 use super::iterator::{Iterator, Phase};
-use super::one::{Event, One, clean, failure, name_of};
-use super::result::{TaskResult, flag};
+use super::one::{Event, One, name_of};
+use super::result::TaskResult;
 use super::{Run, World, meta};
 
 /// How a play ended.
@@ -160,198 +161,6 @@ impl<'a> Strategy<'a> {
         out
     }
 
-    /// Notes a result: variables, facts, notifications, counts; tells the callbacks.
-    fn finish(&mut self, mut r: TaskResult) -> TaskResult {
-        let host = r.host.clone();
-        let world = self.world;
-        let run_once = r.fields.run_once || bypasses(&r.task);
-        let everyone = || if run_once { self.run.alive() } else { vec![host.clone()] };
-        if let Some(name) = &r.fields.register {
-            let value = clean(&r.value);
-            value.write().shift_remove(&Value::str("_ansible_item_label"));
-            if let Some(Value::List(l)) = value.get("results") {
-                let cleaned = l
-                    .items()
-                    .iter()
-                    .map(|v| v.as_dict().map_or_else(|| v.clone(), |d| Value::Dict(clean(d))))
-                    .collect();
-                value.insert("results", Value::list(cleaned));
-            }
-            for h in everyone() {
-                world.host(&h).set.insert(&**name, Value::Dict(value.clone()));
-            }
-        }
-        if r.task.handler {
-            self.iterator.handled(&r.task, &host);
-        }
-        if r.unreachable() {
-            if r.fields.ignore_unreachable {
-                self.callbacks().stats.add(&host, |s| {
-                    s.skipped += 1;
-                    s.ignored += 1;
-                });
-            } else {
-                self.run.unreachable.write().insert(host.clone());
-                self.ended = self.ended.and(Ended::UNREACHABLE);
-                self.callbacks().stats.add(&host, |s| s.dark += 1);
-            }
-            self.callbacks().unreachable(&r);
-        } else if r.failed() {
-            self.role_ran = true;
-            let ignored = r.fields.ignore_errors;
-            if ignored {
-                let changed = r.changed();
-                self.callbacks().stats.add(&host, |s| {
-                    s.ok += 1;
-                    s.ignored += 1;
-                    s.changed += u32::from(changed);
-                });
-            } else {
-                let rescuing = self.iterator.is_rescuing(&host);
-                if run_once {
-                    for h in self.run.alive() {
-                        self.iterator.fail(&h);
-                    }
-                } else {
-                    self.iterator.fail(&host);
-                }
-                if self.iterator.is_failed(&host) && self.iterator.peek(&host).is_none() {
-                    self.run.failed.write().insert(host.clone());
-                }
-                if rescuing {
-                    self.callbacks().stats.add(&host, |s| s.rescued += 1);
-                    let data = world.host(&host);
-                    data.set.insert("ansible_failed_task", described(&r));
-                    data.set.insert("ansible_failed_result", Value::Dict(clean(&r.value)));
-                } else {
-                    self.callbacks().stats.add(&host, |s| s.failures += 1);
-                }
-            }
-            self.facts(&r);
-            self.callbacks().failed(&r, ignored);
-        } else if r.skipped() {
-            self.callbacks().stats.add(&host, |s| s.skipped += 1);
-            self.callbacks().skipped(&r);
-        } else {
-            self.role_ran = true;
-            self.facts(&r);
-            self.notifications(&mut r);
-            if !include::is_include(&r.task) {
-                let changed = r.changed();
-                self.callbacks().stats.add(&host, |s| {
-                    s.ok += 1;
-                    s.changed += u32::from(changed);
-                });
-            }
-            if r.value.contains("diff") || r.items.iter().any(|i| i.value.contains("diff")) {
-                self.callbacks().diff(&r);
-            }
-            self.callbacks().ok(&r);
-        }
-        r
-    }
-
-    fn results_of(r: &TaskResult) -> Vec<Dict> {
-        if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] }
-    }
-
-    fn notifications(&mut self, r: &mut TaskResult) {
-        for value in Self::results_of(r) {
-            if !flag(&value, "changed") {
-                continue;
-            }
-            let Some(Value::List(names)) = value.get("_ansible_notify") else { continue };
-            for name in names.items() {
-                let name = name.to_text().unwrap_or_default();
-                if self.iterator.handlers().iter().any(|h| meta::answers(self.world, self.run, h, &name)) {
-                    if let Some(s) = self.iterator.state_mut(&r.host)
-                        && !s.notifications.contains(&name)
-                    {
-                        s.notifications.push(name.clone());
-                    }
-                    self.callbacks().notified(&name, &r.host);
-                } else {
-                    let error = Error::new(format!(
-                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
-                    ));
-                    let missing = crate::config::current().bool("ERROR_ON_MISSING_HANDLER");
-                    if missing {
-                        display::error(&error);
-                        self.ended = self.ended.and(Ended::ERROR);
-                        self.iterator.complete(&r.host);
-                        for h in self.run.batch.clone() {
-                            self.iterator.complete(&h);
-                        }
-                        return;
-                    }
-                    display::warning(&error.brief());
-                }
-            }
-        }
-    }
-
-    fn facts(&mut self, r: &TaskResult) {
-        let world = self.world;
-        for value in Self::results_of(r) {
-            if let Some(Value::Dict(add)) = value.get("add_host") {
-                let name = add.get("host_name").and_then(|v| v.to_text().ok()).unwrap_or_default();
-                let groups: Vec<String> = add
-                    .get("groups")
-                    .map(|g| crate::playbook::keyword::items(&g))
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|g| g.to_text().ok())
-                    .collect();
-                let vars = add.get("host_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
-                world.inventory.add_host(&name, &groups, &vars);
-            }
-            if let Some(group) = value.get("add_group") {
-                let parents: Vec<String> = value
-                    .get("parent_groups")
-                    .map(|g| crate::playbook::keyword::items(&g))
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|g| g.to_text().ok())
-                    .collect();
-                world.inventory.add_to_group(&r.host, &group.to_text().unwrap_or_default(), &parents);
-            }
-            if let Some(Value::Dict(stats)) = value.get("ansible_stats") {
-                crate::action::stats::record(world, &r.host, &stats);
-            }
-            let Some(Value::Dict(facts)) = value.get("ansible_facts") else { continue };
-            let delegated = r.fields.delegate_facts.then(|| r.fields.delegate_to.clone()).flatten();
-            let targets: Vec<Name> = match delegated {
-                Some(to) => vec![to],
-                None if r.fields.run_once || bypasses(&r.task) => self.run.alive(),
-                None => vec![r.host.clone()],
-            };
-            for t in targets {
-                let data = world.host(&t);
-                match &*r.task.action {
-                    "include_vars" => {
-                        for (k, v) in facts.items() {
-                            data.included.insert(k, v);
-                        }
-                    }
-                    "set_fact" => {
-                        for (k, v) in facts.items() {
-                            data.set.insert(k, v);
-                        }
-                        if flag(&value, "_ansible_facts_cacheable") {
-                            data.add_facts(&facts);
-                            world.keep_facts(&t, &data);
-                        }
-                    }
-                    "debug" => {}
-                    _ => {
-                        data.add_facts(&facts);
-                        world.keep_facts(&t, &data);
-                    }
-                }
-            }
-        }
-    }
-
     /// Announces a task.
     fn announce(&self, task: &Arc<Task>, host: &Name) {
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
@@ -488,161 +297,6 @@ impl<'a> Strategy<'a> {
         Ok(())
     }
 
-    /// `any_errors_fatal` and `max_fail_percentage`.
-    fn consequences(&mut self, results: &[TaskResult], once: bool) {
-        let failed: Vec<&TaskResult> = results
-            .iter()
-            .filter(|r| {
-                (r.failed() && !r.fields.ignore_errors) || (r.unreachable() && !r.fields.ignore_unreachable)
-            })
-            .collect();
-        if failed.is_empty() {
-            return;
-        }
-        let fatal = failed.iter().any(|r| r.fields.any_errors_fatal) || once;
-        if fatal {
-            let hosts = self.hosts();
-            for h in &hosts {
-                let known = failed.iter().any(|r| r.host == *h);
-                if !known {
-                    self.iterator.fail(h);
-                }
-                if self.iterator.is_failed(h) && self.iterator.peek(h).is_none() {
-                    self.run.failed.write().insert(h.clone());
-                    self.ended = self.ended.and(Ended::FAILED);
-                }
-            }
-            if self.hosts().iter().all(|h| self.iterator.peek(h).is_none()) {
-                self.ended = self.ended.and(Ended::BREAK);
-                self.callbacks().no_hosts_remaining();
-            }
-            return;
-        }
-        if let Some(v) = self.run.play.keywords.get(K::MaxFailPercentage) {
-            let vars = Vars::new(self.world, Some(self.run), None, None);
-            let limit = fields::keyword(self.world, K::MaxFailPercentage, v, &vars)
-                .ok()
-                .flatten()
-                .and_then(|v| v.as_float());
-            let gone = self
-                .run
-                .batch
-                .iter()
-                .filter(|h| self.run.unreachable.read().contains(*h) || self.iterator.is_failed(h))
-                .count();
-            let total = self.run.batch.len().max(1);
-            if let Some(limit) = limit
-                && (gone as f64 / total as f64) * 100.0 > limit
-            {
-                for h in self.hosts() {
-                    if !self.iterator.is_failed(&h) {
-                        self.run.failed.write().insert(h.clone());
-                        self.iterator.fail(&h);
-                    }
-                }
-                self.callbacks().no_hosts_remaining();
-                self.ended = self.ended.and(Ended::BREAK);
-            }
-        }
-    }
-
-    /// Reads what includes ask for, once for all hosts that ask for the same, and puts it where the hosts stand.
-    fn includes(&mut self, results: &[TaskResult]) -> Result<(), Error> {
-        let mut all: Vec<Included> = Vec::new();
-        for r in results {
-            if !include::is_include(&r.task) {
-                continue;
-            }
-            let hosts = if r.fields.run_once { self.run.alive() } else { vec![r.host.clone()] };
-            for item in &r.items {
-                let Some(wanted) = &item.include else { continue };
-                let label = r.looped.then(|| item.label.clone());
-                match all
-                    .iter_mut()
-                    .find(|i| i.same(&r.task, wanted) && !(r.looped && i.hosts.contains(&r.host)))
-                {
-                    Some(i) => i
-                        .hosts
-                        .extend(hosts.iter().filter(|h| !i.hosts.contains(h)).cloned().collect::<Vec<_>>()),
-                    None => all.push(Included {
-                        task: r.task.clone(),
-                        wanted: wanted.clone(),
-                        label,
-                        hosts: hosts.clone(),
-                    }),
-                }
-            }
-        }
-        if all.is_empty() {
-            return Ok(());
-        }
-        let mut by_host: HashMap<Name, Vec<Arc<Block>>> = HashMap::new();
-        let mut lockstep = Vec::new();
-        for inc in &all {
-            match include::load(self.world, self.run, inc) {
-                Ok(blocks) => {
-                    let shown = match &inc.wanted {
-                        Wanted::Role { args, .. } => args
-                            .get("name")
-                            .or_else(|| args.get("role"))
-                            .and_then(|v| v.to_text().ok())
-                            .unwrap_or_default(),
-                        w @ Wanted::Tasks { .. } => {
-                            include::path(self.world, self.run, &inc.task, w).unwrap_or_default()
-                        }
-                    };
-                    let changed = |h: &Name| {
-                        self.callbacks().stats.add(h, |s| s.ok += 1);
-                    };
-                    inc.hosts.iter().for_each(changed);
-                    self.callbacks().included(&shown, &inc.hosts, inc.label.as_ref());
-                    let handlers = inc.task.handler;
-                    for b in blocks {
-                        let kept = if handlers { Some(b) } else { super::plays::tagged(self.world, &b) };
-                        let Some(b) = kept else { continue };
-                        lockstep.extend(b.tasks());
-                        for h in &inc.hosts {
-                            by_host.entry(h.clone()).or_default().push(b.clone());
-                        }
-                    }
-                    if handlers {
-                        // those who wanted the include want its handlers
-                        for t in &lockstep {
-                            for h in &inc.hosts {
-                                self.iterator.notify(t, h);
-                            }
-                        }
-                    }
-                }
-                Err(e) => {
-                    if e.kind() == crate::ErrorKind::Parser {
-                        return Err(e);
-                    }
-                    let e = if e.origin().is_some() { e } else { e.at(inc.task.origin.clone()) };
-                    for h in &inc.hosts {
-                        let Some(r) = results.iter().find(|r| r.host == *h) else { continue };
-                        let mut r = r.clone();
-                        r.value = failure(&e);
-                        if let Some(p) = include::path(self.world, self.run, &inc.task, &inc.wanted) {
-                            r.value.insert("reason", e.brief());
-                            r.value.remove("msg");
-                            let _ = p;
-                        }
-                        r.looped = false;
-                        r.items.clear();
-                        r.error = Some(e.clone());
-                        self.finish(r);
-                    }
-                }
-            }
-        }
-        for (h, blocks) in by_host {
-            self.iterator.insert(&h, &blocks);
-        }
-        self.iterator.splice(lockstep);
-        Ok(())
-    }
-
     /// Runs the batch, each host at its own pace.
     ///
     /// # Errors
@@ -760,35 +414,4 @@ fn tell(callbacks: &Callbacks, e: Event) {
         Event::Poll(r) => callbacks.poll(&r),
         Event::Done(_) => {}
     }
-}
-
-/// `ansible_failed_task`.
-fn described(r: &TaskResult) -> Value {
-    let d = Dict::new();
-    let name = r.task.name().and_then(|n| n.as_str().map(str::to_owned)).unwrap_or_default();
-    d.insert("name", name);
-    d.insert("action", &*r.task.written);
-    let args = Dict::new();
-    for (k, v) in r.task.args.items() {
-        args.insert(
-            k,
-            match v {
-                Value::Str(s) => Value::Str(s.untrust()),
-                other => other,
-            },
-        );
-    }
-    d.insert("args", Value::Dict(args));
-    for (k, v) in r.task.keywords.iter() {
-        if !d.contains(k.name()) {
-            d.insert(
-                k.name(),
-                match v.clone() {
-                    Value::Str(s) => Value::Str(s.untrust()),
-                    other => other,
-                },
-            );
-        }
-    }
-    Value::Dict(d)
 }

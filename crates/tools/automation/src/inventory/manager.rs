@@ -221,7 +221,7 @@ impl Inventory for Manager {
     }
     fn sources(&self) -> Vec<Arc<Path>> {
         let files =
-            self.wanted.list.iter().filter(|s| !s.is_empty() && !(s.contains(',') && !Path::new(s).exists()));
+            self.wanted.list.iter().filter(|s| !s.is_empty() && (!s.contains(',') || Path::new(s).exists()));
         files.map(|s| Path::new(&paths::unfrack(s)).into()).collect()
     }
     fn source_of(&self, host: &str) -> Option<Arc<str>> {

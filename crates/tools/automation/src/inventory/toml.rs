@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pileus_jinja::{Dict, Origin, Str, Value};
+use pileus_jinja::{Origin, Str, Value};
 
 use super::{address, data::Data, group_type_name};
 use crate::{Error, display};

@@ -235,7 +235,10 @@ fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
                 "count" => count = Some(number(v, "count")?),
                 "format" => format = Some(v.to_owned()),
                 other => {
-                    return Err(Error::new(format!("unrecognized arguments to with_sequence: {:?}", [other])));
+                    return Err(Error::new(format!(
+                        "unrecognized arguments to with_sequence: {:?}",
+                        [other]
+                    )));
                 }
             }
         }

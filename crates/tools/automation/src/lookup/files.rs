@@ -1,9 +1,8 @@
 //! Lookups of files, of templates in files, of programs' output.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pileus_jinja::{Dict, Str, Value};
+use pileus_jinja::Value;
 
 use crate::Error;
 use crate::playbook::keyword::items;
@@ -266,8 +265,7 @@ pub fn template(terms: &[Value], cx: &Cx<'_>) -> Found {
             ..crate::action::template::Settings::default()
         };
         let text = crate::action::template::render(cx.world, &path, &options, cx.scope, &extra)?;
-        let value = if cx.flag("convert_data", true) { Value::from(text) } else { Value::from(text) };
-        out.push(value);
+        out.push(Value::from(text));
     }
     Ok(out)
 }
@@ -303,20 +301,4 @@ pub fn url(terms: &[Value], cx: &Cx<'_>) -> Found {
         }
     }
     Ok(out)
-}
-
-/// A template of text with these variables over those of the scope.
-pub fn text_of(cx: &Cx<'_>, text: &str, extra: &Dict) -> Result<Value, Error> {
-    struct Over<'a>(&'a Dict, &'a dyn pileus_jinja::Scope);
-    impl pileus_jinja::Scope for Over<'_> {
-        fn get(&self, name: &str) -> Option<Value> {
-            self.0.get(name).or_else(|| self.1.get(name))
-        }
-    }
-    Ok(cx.world.engine().render(&Str::trusted(text), &Over(extra, cx.scope))?)
-}
-
-/// Whether a path is a file.
-pub fn is_file(path: &str) -> bool {
-    Path::new(path).is_file()
 }

@@ -6,13 +6,11 @@ use crate::Error;
 
 use super::{Cx, Found};
 
-fn parse(
-    text: &str,
-    properties: bool,
-    case: bool,
-    empty: bool,
-) -> Result<Vec<(String, Vec<(String, Option<String>)>)>, Error> {
-    let mut out: Vec<(String, Vec<(String, Option<String>)>)> = Vec::new();
+/// A section: its name and its options; those without a value are `None`.
+type Section = (String, Vec<(String, Option<String>)>);
+
+fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<Section>, Error> {
+    let mut out: Vec<Section> = Vec::new();
     if properties {
         out.push(("java_properties".into(), Vec::new()));
     }

@@ -26,7 +26,7 @@ fn candidates(chars: &[String]) -> String {
             "punctuation" => out.push_str("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
             "whitespace" => out.push_str(" \t\n\r\x0b\x0c"),
             "printable" => out.extend((0x20u8..0x7f).map(char::from)),
-            other => out.push_str(&other.replace('"', "").replace('\'', "")),
+            other => out.push_str(&other.replace(['"', '\''], "")),
         }
     }
     out

@@ -58,13 +58,14 @@ impl Files {
             return plain;
         }
         let parts: Vec<&str> = name.split('.').collect();
-        if parts.len() >= 3 && !name.contains('/') {
-            if let Some(dir) = self.collection(&format!("{}.{}", parts[0], parts[1])) {
-                for ext in ["yml", "yaml"] {
-                    let path = format!("{dir}/playbooks/{}.{ext}", parts[2..].join("/"));
-                    if Path::new(&path).is_file() {
-                        return path;
-                    }
+        if parts.len() >= 3
+            && !name.contains('/')
+            && let Some(dir) = self.collection(&format!("{}.{}", parts[0], parts[1]))
+        {
+            for ext in ["yml", "yaml"] {
+                let path = format!("{dir}/playbooks/{}.{ext}", parts[2..].join("/"));
+                if Path::new(&path).is_file() {
+                    return path;
                 }
             }
         }

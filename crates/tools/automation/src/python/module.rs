@@ -244,12 +244,12 @@ impl Work<'_> {
         let mut fields = Map::new();
         fields.insert("profile".into(), profile.into());
         let answer = self.host.ask("a module's result", "parse", fields, &output.stdout);
-        if let Ok(mut answer) = answer {
-            if let Some(Value::Object(mut result)) = answer.head.remove("value") {
-                let told = warnings(&answer);
-                merge_warnings(&mut result, told);
-                return Ok(result);
-            }
+        if let Ok(mut answer) = answer
+            && let Some(Value::Object(mut result)) = answer.head.remove("value")
+        {
+            let told = warnings(&answer);
+            merge_warnings(&mut result, told);
+            return Ok(result);
         }
         let (stdout, stderr) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -88,11 +88,6 @@ impl Regex {
         self.names.get(name).copied()
     }
 
-    /// The names of the groups and their numbers.
-    pub fn group_names(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.names.iter().map(|(name, index)| (name.as_str(), *index))
-    }
-
     /// The first match at or after a position.
     pub fn search_from(&self, text: &[u8], from: usize) -> Option<Match> {
         let mut at = from;

@@ -151,13 +151,10 @@ impl Spec {
         for pass in ordered {
             for rule in &self.rules {
                 match rule {
-                    Rule::MutuallyExclusive(names) if before_defaults && pass == 0 => {
-                        if names.iter().filter(|n| given(n)).count() > 1 {
-                            return Err(format!(
-                                "parameters are mutually exclusive: {}{found}",
-                                names.join("|")
-                            ));
-                        }
+                    Rule::MutuallyExclusive(names)
+                        if before_defaults && pass == 0 && names.iter().filter(|n| given(n)).count() > 1 =>
+                    {
+                        return Err(format!("parameters are mutually exclusive: {}{found}", names.join("|")));
                     }
                     Rule::RequiredTogether(names) if !before_defaults && pass == 0 => {
                         let count = names.iter().filter(|n| given(n)).count();
@@ -168,13 +165,10 @@ impl Spec {
                             ));
                         }
                     }
-                    Rule::RequiredOneOf(names) if !before_defaults && pass == 1 => {
-                        if !names.iter().any(given) {
-                            return Err(format!(
-                                "one of the following is required: {}{found}",
-                                names.join(", ")
-                            ));
-                        }
+                    Rule::RequiredOneOf(names)
+                        if !before_defaults && pass == 1 && !names.iter().any(given) =>
+                    {
+                        return Err(format!("one of the following is required: {}{found}", names.join(", ")));
                     }
                     Rule::RequiredIf(name, value, needs, any) if !before_defaults && pass == 2 => {
                         if params.get(name) != Some(value) {

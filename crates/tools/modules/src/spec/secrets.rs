@@ -57,11 +57,7 @@ fn hide(value: &mut Value, secrets: &[String]) {
                 }
             }
         }
-        Value::Number(n) => {
-            if secrets.iter().any(|s| *s == n.to_string()) {
-                *value = PLACEHOLDER.into();
-            }
-        }
+        Value::Number(n) if secrets.iter().any(|s| *s == n.to_string()) => *value = PLACEHOLDER.into(),
         Value::Array(items) => items.iter_mut().for_each(|v| hide(v, secrets)),
         Value::Object(map) => map.values_mut().for_each(|v| hide(v, secrets)),
         _ => {}

@@ -91,26 +91,6 @@ pub fn realpath(path: &str) -> String {
     absolute.to_string_lossy().into_owned()
 }
 
-/// `os.path.abspath`: made absolute and tidied, links untouched.
-pub fn abspath(path: &str) -> String {
-    let joined = if path.starts_with('/') {
-        PathBuf::from(path)
-    } else {
-        std::env::current_dir().unwrap_or_else(|_| "/".into()).join(path)
-    };
-    let mut out = PathBuf::from("/");
-    for part in joined.components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::Normal(name) => out.push(name),
-            _ => {}
-        }
-    }
-    out.to_string_lossy().into_owned()
-}
-
 /// `os.path.dirname`.
 pub fn dirname(path: &str) -> &str {
     match path.rfind('/') {
@@ -176,7 +156,6 @@ mod tests {
         assert_eq!(expand_vars("$A/${A}b/$B/${C}/$", get), "x/xb/$B/${C}/$");
         assert_eq!(dirname("/a/b"), "/a");
         assert_eq!(dirname("a"), "");
-        assert_eq!(abspath("/a/../b/./c"), "/b/c");
         assert_eq!(join("/a", "b"), "/a/b");
     }
 }

@@ -1,13 +1,12 @@
 //! Running programs: argument lists only, both streams captured as they come.
 
+use crate::Stream;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-use crate::result::Fail;
 
 /// How a program is run.
 #[derive(Debug, Clone, Default)]
@@ -41,15 +40,6 @@ impl Output {
     pub fn stderr(&self) -> String {
         crate::py::text(&self.err)
     }
-
-    /// What `run_command(check_rc=True)` fails with.
-    pub fn failure(&self, argv: &[&str]) -> Fail {
-        Fail::msg(self.stderr().trim_end())
-            .with("cmd", argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" "))
-            .with("rc", self.rc)
-            .with("stdout", self.stdout())
-            .with("stderr", self.stderr())
-    }
 }
 
 /// `shlex.quote`.
@@ -75,12 +65,6 @@ impl Exec {
         self
     }
 
-    /// A variable for the program.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
     /// Its standard input.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
@@ -94,7 +78,7 @@ impl Exec {
     }
 
     /// Runs it to its end. `stream` sees output of both streams as it appears.
-    pub fn run(self, mut stream: Option<&mut (dyn FnMut(&[u8]) + '_)>) -> io::Result<Output> {
+    pub fn run(self, mut stream: Option<&mut Stream<'_>>) -> io::Result<Output> {
         use std::os::unix::process::CommandExt;
         let Some((program, args)) = self.argv.split_first() else {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
@@ -188,7 +172,7 @@ fn set_nonblocking(fd: i32) {
 fn take<R: Read>(
     pipe: &mut Option<R>,
     into: &mut Vec<u8>,
-    stream: &mut Option<&mut (dyn FnMut(&[u8]) + '_)>,
+    stream: &mut Option<&mut Stream<'_>>,
 ) -> io::Result<()> {
     let Some(reader) = pipe else { return Ok(()) };
     let mut buffer = [0u8; 16 * 1024];

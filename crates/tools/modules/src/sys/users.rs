@@ -77,17 +77,6 @@ pub fn group_by_gid(gid: u32) -> Option<Group> {
     found.or_else(|| group_line(&getent("group", &gid.to_string())?))
 }
 
-/// All groups there are.
-pub fn groups() -> Vec<Group> {
-    if !foreign("group") {
-        return local_groups();
-    }
-    match run_getent(&["group"]) {
-        Some(text) => text.lines().filter_map(group_line).collect(),
-        None => local_groups(),
-    }
-}
-
 /// The name of a uid, or its number as text.
 pub fn user_name(uid: u32) -> String {
     by_uid(uid).map_or_else(|| uid.to_string(), |u| u.name)

@@ -121,7 +121,9 @@ impl Wanted {
             "userknownhostsfile" => drop(self.user_known_hosts.get_or_insert_with(words)),
             "globalknownhostsfile" => drop(self.global_known_hosts.get_or_insert_with(words)),
             "hostkeyalias" => drop(self.host_key_alias.get_or_insert_with(first)),
-            "hashknownhosts" => drop(self.hash_known_hosts.get_or_insert(yes)),
+            "hashknownhosts" => {
+                self.hash_known_hosts.get_or_insert(yes);
+            }
             "connecttimeout" => drop(value.parse().map(|s| self.connect_timeout_s.get_or_insert(s))),
             "serveraliveinterval" => drop(value.parse().map(|s| self.alive_interval_s.get_or_insert(s))),
             "identityagent" => drop(self.identity_agent.get_or_insert_with(first)),
@@ -134,10 +136,14 @@ impl Wanted {
             "preferredauthentications" => {
                 self.methods.get_or_insert_with(|| value.split(',').map(|m| m.trim().to_string()).collect());
             }
-            "passwordauthentication" => drop(self.password.get_or_insert(yes)),
-            "pubkeyauthentication" => drop(self.public_key.get_or_insert(yes)),
+            "passwordauthentication" => {
+                self.password.get_or_insert(yes);
+            }
+            "pubkeyauthentication" => {
+                self.public_key.get_or_insert(yes);
+            }
             "kbdinteractiveauthentication" | "challengeresponseauthentication" => {
-                drop(self.keyboard.get_or_insert(yes))
+                self.keyboard.get_or_insert(yes);
             }
             // Without tickets there is nothing that it could do.
             "gssapiauthentication" => {

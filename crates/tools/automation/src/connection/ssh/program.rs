@@ -12,6 +12,9 @@ use super::config::{path, split};
 use crate::connection::spawn::{self, Spawned, Transport};
 use crate::connection::{Error, Options};
 
+/// Variables that a program is started with.
+type Environment = Vec<(String, String)>;
+
 /// One host by the program.
 pub struct Program {
     options: Options,
@@ -82,7 +85,7 @@ impl Program {
     }
 
     /// The environment by which the program asks us for the password: itself answers, called by `SSH_ASKPASS`.
-    fn environment(&self) -> Result<(Vec<(String, String)>, Option<Askpass>), Error> {
+    fn environment(&self) -> Result<(Environment, Option<Askpass>), Error> {
         let Some(password) = &self.options.password else { return Ok((Vec::new(), None)) };
         let askpass = Askpass::new(password)?;
         let environment = [

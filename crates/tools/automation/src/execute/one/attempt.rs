@@ -1,0 +1,245 @@
+//! One run of an action: tries until it holds, and the judgement of its result.
+
+use super::super::fields::Fields;
+use super::super::result::{TaskResult, flag};
+use super::*;
+use crate::Error;
+use crate::action::{self, Failure};
+use crate::playbook::K;
+use crate::playbook::keyword::items;
+use crate::vars::Vars;
+use pileus_jinja::{Dict, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl One<'_> {
+    /// Runs the action until it is as `until` wants it.
+    pub(super) fn attempts(&self, vars: &mut Vars, fields: Fields, args: Dict, so_far: &TaskResult) -> Done {
+        let has_until = self.task.keyword(K::Until).is_some();
+        let attempts = match fields.retries {
+            None => {
+                if has_until {
+                    4
+                } else {
+                    1
+                }
+            }
+            Some(n) if n <= 0 => 1,
+            Some(n) => n + 1,
+        };
+        let fields = Arc::new(fields);
+        let mut last = (Dict::new(), None);
+        for attempt in 1..=attempts {
+            let (value, mut error) = match self.act(vars, &fields, &args) {
+                Ok(v) => v,
+                Err(e) => return Done { value: failure(&e), error: Some(e), fields, include: None },
+            };
+            if attempts > 1 {
+                value.insert("attempts", attempt);
+            }
+            if let Some(r) = &fields.register {
+                vars.set(r, Value::Dict(clean(&value)));
+            }
+            if !flag(&value, "unreachable")
+                && let Err(e) = self.judge(vars, &fields, &value, &mut error)
+            {
+                let e = Error::new("Task failed.").at(self.task.origin.clone()).because(e);
+                let d = value.copy();
+                d.insert("failed", true);
+                d.insert("msg", e.brief());
+                return Done { value: d, error: Some(e), fields, include: None };
+            }
+            if let Some(r) = &fields.register {
+                vars.set(r, Value::Dict(clean(&value)));
+            }
+            last = (value.clone(), error);
+            if attempts == 1 {
+                break;
+            }
+            let ok = if has_until {
+                match self.conditions(K::Until, vars) {
+                    Ok(r) => r.is_ok(),
+                    Err(e) => {
+                        let e = Error::new("Task failed.").at(self.task.origin.clone()).because(e);
+                        return Done { value: failure(&e), error: Some(e), fields, include: None };
+                    }
+                }
+            } else {
+                !flag(&value, "failed")
+            };
+            if ok {
+                break;
+            }
+            if attempt < attempts {
+                let shown = TaskResult { value: value.copy(), fields: fields.clone(), ..so_far.clone() };
+                shown.value.insert("retries", attempts);
+                (self.report)(Event::Retry(Box::new(shown), attempts - attempt));
+                crate::delay::asked(Duration::from_secs_f64(fields.delay_s.max(0.0)));
+            } else {
+                value.insert("attempts", attempts - 1);
+                value.insert("failed", true);
+                if last.1.is_none() {
+                    let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+                    last.1 = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(
+                        Error::new(format!("Action failed: {msg}").trim_end_matches([':', ' ']).to_owned()),
+                    ));
+                }
+            }
+        }
+        let (value, error) = last;
+        if !fields.notify.is_empty() && flag(&value, "changed") {
+            value.insert("_ansible_notify", Value::list(fields.notify.iter().map(Value::from).collect()));
+        }
+        if let Some(to) = &fields.delegate_to {
+            let d = Dict::new();
+            d.insert("ansible_delegated_host", &**to);
+            for name in ["ansible_host", "ansible_port", "ansible_user", "ansible_connection"] {
+                let scope = Vars::new(self.world, Some(self.run), Some(to), None);
+                if let Some(v) = scope.rendered(name) {
+                    d.insert(name, v);
+                }
+            }
+            if !d.contains("ansible_host") {
+                d.insert("ansible_host", &**to);
+            }
+            value.insert("_ansible_delegated_vars", Value::Dict(d));
+        }
+        Done { value, error, fields, include: None }
+    }
+
+    /// Runs the action once.
+    pub(super) fn act(
+        &self,
+        vars: &mut Vars,
+        fields: &Arc<Fields>,
+        args: &Dict,
+    ) -> Result<(Dict, Option<Error>), Error> {
+        let mut cx = action::Cx {
+            world: self.world,
+            run: self.run,
+            host: self.host,
+            task: self.task,
+            vars,
+            fields,
+            args: args.copy(),
+        };
+        let task_failed = |e: Error| Error::new("Task failed.").at(self.task.origin.clone()).because(e);
+        match action::run(&mut cx) {
+            Ok(value) => {
+                finish(&value);
+                let error = flag(&value, "failed").then(|| {
+                    let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+                    let what = if action::on_controller(&self.task.action) {
+                        "Action failed"
+                    } else {
+                        "Module failed"
+                    };
+                    task_failed(Error::new(format!("{what}.")).because(Error::new(if msg.is_empty() {
+                        "Unknown error.".to_owned()
+                    } else {
+                        msg
+                    })))
+                });
+                Ok((value, error))
+            }
+            Err(Failure::Result(value)) => {
+                value.insert("failed", true);
+                finish(&value);
+                let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+                Ok((value, Some(task_failed(Error::new("Action failed.").because(Error::new(msg))))))
+            }
+            Err(Failure::Error(e)) => {
+                let e = task_failed(e);
+                Ok((failure(&e), Some(e)))
+            }
+            Err(Failure::Unreachable(msg)) => {
+                let d = Dict::new();
+                d.insert("unreachable", true);
+                d.insert("changed", false);
+                let e = task_failed(Error::new(msg));
+                d.insert("msg", e.brief());
+                Ok((d, Some(e)))
+            }
+        }
+    }
+
+    /// `changed_when` and `failed_when`.
+    pub(super) fn judge(
+        &self,
+        vars: &mut Vars,
+        _fields: &Fields,
+        value: &Dict,
+        error: &mut Option<Error>,
+    ) -> Result<(), Error> {
+        let scope_with = |vars: &Vars| {
+            let mut v = vars.clone();
+            for key in ["rc", "stdout", "stderr", "msg", "changed", "failed"] {
+                let _ = key;
+            }
+            v.task = vars.task.clone();
+            v
+        };
+        if self.task.keyword(K::ChangedWhen).is_some_and(|v| !items(v).is_empty()) {
+            let scope = scope_with(vars);
+            let changed = self.conditions(K::ChangedWhen, &scope).inspect_err(|e| {
+                value.insert("changed_when_result", e.brief());
+            })?;
+            value.insert("changed", changed.is_ok());
+        }
+        if let Some(r) = self.register() {
+            vars.set(&r, Value::Dict(clean(value)));
+        }
+        if self.task.keyword(K::FailedWhen).is_some_and(|v| !items(v).is_empty()) {
+            let scope = scope_with(vars);
+            let failed = self.conditions(K::FailedWhen, &scope).inspect_err(|e| {
+                value.insert("failed_when_result", e.brief());
+            })?;
+            let failed = failed.is_ok();
+            value.insert("failed", failed);
+            value.insert("failed_when_result", failed);
+            if !failed {
+                *error = None;
+            } else if error.is_none() {
+                let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+                let what =
+                    if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
+                let inner = if msg.is_empty() {
+                    Error::new(format!("{what}."))
+                } else {
+                    Error::new(format!("{what}.")).because(Error::new(msg))
+                };
+                *error = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(inner));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What every result of an action gets.
+pub(super) fn finish(d: &Dict) {
+    if !d.contains("changed") && !flag(d, "skipped") {
+        d.insert("changed", false);
+    }
+    if !d.contains("failed") {
+        let rc = d.get("rc");
+        let bad = match &rc {
+            None | Some(Value::None) => false,
+            Some(Value::Int(n)) => *n != 0,
+            Some(Value::Str(s)) => &**s != "0",
+            Some(_) => false,
+        };
+        d.insert("failed", bad);
+    }
+    for (text, lines) in [("stdout", "stdout_lines"), ("stderr", "stderr_lines")] {
+        if let Some(Value::Str(s)) = d.get(text)
+            && !d.contains(lines)
+        {
+            d.insert(lines, Value::list(split_lines(&s).into_iter().map(Value::str).collect()));
+        }
+    }
+}
+
+/// Python's `splitlines`.
+pub(super) fn split_lines(s: &str) -> Vec<&str> {
+    s.split_inclusive(['\n', '\r']).map(|l| l.trim_end_matches(['\n', '\r'])).collect()
+}

@@ -1,0 +1,171 @@
+//! What follows from a round of results: failures, hosts lost, included tasks and roles.
+
+use super::super::fields;
+use super::super::include::{self, Included, Wanted};
+use super::super::one::failure;
+use super::super::result::TaskResult;
+use super::*;
+use crate::Error;
+use crate::inventory::Name;
+use crate::playbook::{Block, K};
+use crate::vars::Vars;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+impl<'a> Strategy<'a> {
+    /// `any_errors_fatal` and `max_fail_percentage`.
+    pub(super) fn consequences(&mut self, results: &[TaskResult], once: bool) {
+        let failed: Vec<&TaskResult> = results
+            .iter()
+            .filter(|r| {
+                (r.failed() && !r.fields.ignore_errors) || (r.unreachable() && !r.fields.ignore_unreachable)
+            })
+            .collect();
+        if failed.is_empty() {
+            return;
+        }
+        let fatal = failed.iter().any(|r| r.fields.any_errors_fatal) || once;
+        if fatal {
+            let hosts = self.hosts();
+            for h in &hosts {
+                let known = failed.iter().any(|r| r.host == *h);
+                if !known {
+                    self.iterator.fail(h);
+                }
+                if self.iterator.is_failed(h) && self.iterator.peek(h).is_none() {
+                    self.run.failed.write().insert(h.clone());
+                    self.ended = self.ended.and(Ended::FAILED);
+                }
+            }
+            if self.hosts().iter().all(|h| self.iterator.peek(h).is_none()) {
+                self.ended = self.ended.and(Ended::BREAK);
+                self.callbacks().no_hosts_remaining();
+            }
+            return;
+        }
+        if let Some(v) = self.run.play.keywords.get(K::MaxFailPercentage) {
+            let vars = Vars::new(self.world, Some(self.run), None, None);
+            let limit = fields::keyword(self.world, K::MaxFailPercentage, v, &vars)
+                .ok()
+                .flatten()
+                .and_then(|v| v.as_float());
+            let gone = self
+                .run
+                .batch
+                .iter()
+                .filter(|h| self.run.unreachable.read().contains(*h) || self.iterator.is_failed(h))
+                .count();
+            let total = self.run.batch.len().max(1);
+            if let Some(limit) = limit
+                && (gone as f64 / total as f64) * 100.0 > limit
+            {
+                for h in self.hosts() {
+                    if !self.iterator.is_failed(&h) {
+                        self.run.failed.write().insert(h.clone());
+                        self.iterator.fail(&h);
+                    }
+                }
+                self.callbacks().no_hosts_remaining();
+                self.ended = self.ended.and(Ended::BREAK);
+            }
+        }
+    }
+
+    /// Reads what includes ask for, once for all hosts that ask for the same, and puts it where the hosts stand.
+    pub(super) fn includes(&mut self, results: &[TaskResult]) -> Result<(), Error> {
+        let mut all: Vec<Included> = Vec::new();
+        for r in results {
+            if !include::is_include(&r.task) {
+                continue;
+            }
+            let hosts = if r.fields.run_once { self.run.alive() } else { vec![r.host.clone()] };
+            for item in &r.items {
+                let Some(wanted) = &item.include else { continue };
+                let label = r.looped.then(|| item.label.clone());
+                match all
+                    .iter_mut()
+                    .find(|i| i.same(&r.task, wanted) && !(r.looped && i.hosts.contains(&r.host)))
+                {
+                    Some(i) => i
+                        .hosts
+                        .extend(hosts.iter().filter(|h| !i.hosts.contains(h)).cloned().collect::<Vec<_>>()),
+                    None => all.push(Included {
+                        task: r.task.clone(),
+                        wanted: wanted.clone(),
+                        label,
+                        hosts: hosts.clone(),
+                    }),
+                }
+            }
+        }
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut by_host: HashMap<Name, Vec<Arc<Block>>> = HashMap::new();
+        let mut lockstep = Vec::new();
+        for inc in &all {
+            match include::load(self.world, self.run, inc) {
+                Ok(blocks) => {
+                    let shown = match &inc.wanted {
+                        Wanted::Role { args, .. } => args
+                            .get("name")
+                            .or_else(|| args.get("role"))
+                            .and_then(|v| v.to_text().ok())
+                            .unwrap_or_default(),
+                        w @ Wanted::Tasks { .. } => {
+                            include::path(self.world, self.run, &inc.task, w).unwrap_or_default()
+                        }
+                    };
+                    let changed = |h: &Name| {
+                        self.callbacks().stats.add(h, |s| s.ok += 1);
+                    };
+                    inc.hosts.iter().for_each(changed);
+                    self.callbacks().included(&shown, &inc.hosts, inc.label.as_ref());
+                    let handlers = inc.task.handler;
+                    for b in blocks {
+                        let kept =
+                            if handlers { Some(b) } else { super::super::plays::tagged(self.world, &b) };
+                        let Some(b) = kept else { continue };
+                        lockstep.extend(b.tasks());
+                        for h in &inc.hosts {
+                            by_host.entry(h.clone()).or_default().push(b.clone());
+                        }
+                    }
+                    if handlers {
+                        // those who wanted the include want its handlers
+                        for t in &lockstep {
+                            for h in &inc.hosts {
+                                self.iterator.notify(t, h);
+                            }
+                        }
+                    }
+                }
+                Err(e) => {
+                    if e.kind() == crate::ErrorKind::Parser {
+                        return Err(e);
+                    }
+                    let e = if e.origin().is_some() { e } else { e.at(inc.task.origin.clone()) };
+                    for h in &inc.hosts {
+                        let Some(r) = results.iter().find(|r| r.host == *h) else { continue };
+                        let mut r = r.clone();
+                        r.value = failure(&e);
+                        if let Some(p) = include::path(self.world, self.run, &inc.task, &inc.wanted) {
+                            r.value.insert("reason", e.brief());
+                            r.value.remove("msg");
+                            let _ = p;
+                        }
+                        r.looped = false;
+                        r.items.clear();
+                        r.error = Some(e.clone());
+                        self.finish(r);
+                    }
+                }
+            }
+        }
+        for (h, blocks) in by_host {
+            self.iterator.insert(&h, &blocks);
+        }
+        self.iterator.splice(lockstep);
+        Ok(())
+    }
+}
