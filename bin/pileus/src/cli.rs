@@ -17,6 +17,7 @@ Examples:
   eval \"$(pileus env)\"                   point the stock clients at it
   openstack server list                  use it
   pileus ssh -i mykey.pem myserver       log in to a server
+  pileus ansible-playbook -i pileus: site.yml   run a playbook on its servers and containers
   pileus down --guests                   stop it, servers too"
 )]
 pub struct Cli {

@@ -77,6 +77,7 @@ pub fn service(parts: Arc<Parts>) -> Service {
         .post("/docker/fsck", OWNER, crate::fsck::serve)
         .post("/stop", OWNER, stop)
         .post("/backup", OWNER, crate::backup::serve)
+        .get("/inventory", OWNER, crate::inventory::serve)
         .get("/servers/{server}", OWNER, server)
         .post("/servers/{server}/dial/{port}", OWNER, dial)
         .post("/servers/{server}/console", OWNER, console)

@@ -30,7 +30,7 @@ pub fn run(state_dir: &Path, admin: bool) -> anyhow::Result<()> {
 }
 
 /// Quotes for a POSIX shell.
-fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

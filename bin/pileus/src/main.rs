@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ansible;
 mod backup;
 mod cli;
 mod clouds;
@@ -17,6 +18,7 @@ mod env;
 mod explain;
 mod fsck;
 mod image;
+mod inventory;
 mod logging;
 mod notify;
 mod oci;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     if std::path::Path::new(&called).file_name().is_some_and(|name| name == oci::NAME) {
         return oci::main();
+    }
+    if let Some(code) = ansible::main() {
+        return code;
     }
     let cli = Cli::parse();
     let state_dir = cli.state_dir();

@@ -6,7 +6,7 @@
 //!  GET  /exec/ID/json ──► ExitCode
 //! ```
 //!
-//! The engine is our own or any other: DOCKER_HOST, else /var/run/docker.sock.
+//! The engine is our own or any other: `ansible_docker_docker_host`, DOCKER_HOST, else /var/run/docker.sock.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -110,7 +110,7 @@ struct Reply {
 impl Docker {
     /// A container by name or id; nothing is asked yet.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let host = std::env::var("DOCKER_HOST").ok();
+        let host = options.engine.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
         Ok(Docker {
             engine: Engine::of(host.as_deref())?,
             container: options.host.clone(),

@@ -31,3 +31,4 @@ pub use helper::Helper;
 pub use options::{Options, Settings};
 pub use run::{Connection, Job, ModuleCall, Output, Pool};
 pub use spawn::quote;
+pub use ssh::private_key_of;

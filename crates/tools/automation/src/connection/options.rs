@@ -21,6 +21,8 @@ pub struct Options {
     pub plugin: String,
     /// The name or address to connect to.
     pub host: String,
+    /// The container engine that `docker` speaks to (`unix:///…`), DOCKER_HOST's when absent.
+    pub engine: Option<String>,
     /// The port, the plugin's own when absent.
     pub port: Option<u16>,
     /// The user to log in as; whom the user's ssh configuration says when absent.
@@ -98,6 +100,7 @@ impl Options {
             } else {
                 var(&["ansible_host", "ansible_ssh_host"]).unwrap_or_else(|| inventory_hostname.into())
             },
+            engine: text(var(&["ansible_docker_docker_host"])).filter(|_| docker),
             port: var(&["ansible_port", "ansible_ssh_port"])
                 .and_then(|p| p.parse().ok())
                 .or(port)

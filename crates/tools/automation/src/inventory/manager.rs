@@ -10,7 +10,7 @@ use pileus_jinja::{Dict, Str, Value};
 
 use super::data::{Data, LOCALHOST};
 use super::pattern::{self, Chosen};
-use super::{Beside, Inventory, Name, merge, sources};
+use super::{Beside, Inventory, Name, merge, named, sources};
 use crate::source::{Loader, paths};
 use crate::{Error, config, os_error};
 
@@ -220,8 +220,9 @@ impl Inventory for Manager {
         self.select(pattern, false).map_err(|e| e.brief())
     }
     fn sources(&self) -> Vec<Arc<Path>> {
-        let files =
-            self.wanted.list.iter().filter(|s| !s.is_empty() && (!s.contains(',') || Path::new(s).exists()));
+        let files = self.wanted.list.iter().filter(|s| {
+            !s.is_empty() && named::of(s).is_none() && (!s.contains(',') || Path::new(s).exists())
+        });
         files.map(|s| Path::new(&paths::unfrack(s)).into()).collect()
     }
     fn source_of(&self, host: &str) -> Option<Arc<str>> {
@@ -264,7 +265,8 @@ pub fn listed(given: &[String]) -> Vec<String> {
     if given.is_empty() {
         return config::current().list("DEFAULT_HOST_LIST");
     }
-    given.iter().map(|s| if s.contains(',') { s.clone() } else { paths::unfrack(s) }).collect()
+    let whole = |s: &str| s.contains(',') || named::of(s).is_some();
+    given.iter().map(|s| if whole(s) { s.clone() } else { paths::unfrack(s) }).collect()
 }
 
 /// The variables of hosts without the engine's own: groups', then the host's, then extra ones; from the sources and

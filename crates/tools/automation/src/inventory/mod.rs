@@ -12,6 +12,7 @@ mod ini;
 mod literal;
 mod manager;
 pub mod merge;
+pub mod named;
 pub mod names;
 mod pattern;
 mod script;

@@ -60,6 +60,18 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
     if !stderr.is_empty() && always.value.as_bool() == Some(true) {
         display::error_text(&stderr);
     }
+    fill(data, groups, &origin, true, |name| host_vars(path, name))
+}
+
+/// Puts what a script said into `data`. Its text is a template where `trusted`; `ask` gives the variables of a host
+/// where there is no `_meta`.
+pub(super) fn fill(
+    data: &mut Data,
+    groups: &serde_json::Map<String, Json>,
+    origin: &Arc<Origin>,
+    trusted: bool,
+    ask: impl Fn(&str) -> Result<Option<Json>, Error>,
+) -> Result<(), Error> {
     let mut hosts = IndexSet::new();
     let mut meta = None;
     for (name, body) in groups {
@@ -74,7 +86,7 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
                 }
             });
         } else {
-            group(data, name, body, &origin, &mut hosts)?;
+            group(data, name, body, origin, trusted, &mut hosts)?;
         }
     }
     if meta.is_none() {
@@ -88,7 +100,7 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
     for name in hosts {
         let vars = match meta {
             Some(all) => all.get(&name).cloned(),
-            None => host_vars(path, &name)?,
+            None => ask(&name)?,
         };
         let Some(vars) = vars else { continue };
         let Json::Object(vars) = vars else {
@@ -99,7 +111,7 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
         };
         let host = data.add_host(&name, None, None)?;
         for (k, v) in &vars {
-            data.set_host_var(host, &Value::from(k), json::value(v, Some(&origin), true));
+            data.set_host_var(host, &Value::from(k), json::value(v, Some(origin), trusted));
         }
     }
     Ok(())
@@ -122,6 +134,7 @@ fn group(
     name: &str,
     body: &Json,
     origin: &Arc<Origin>,
+    trusted: bool,
     seen: &mut IndexSet<String>,
 ) -> Result<(), Error> {
     let id = data.add_group(name)?;
@@ -177,7 +190,7 @@ fn group(
     match vars {
         Some(Json::Object(map)) => {
             for (k, v) in map {
-                data.set_group_var(id, &Value::from(k), json::value(v, Some(origin), !malformed))?;
+                data.set_group_var(id, &Value::from(k), json::value(v, Some(origin), trusted && !malformed))?;
             }
         }
         Some(other) => return Err(wrong("vars", other, "dict")),

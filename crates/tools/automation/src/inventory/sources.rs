@@ -11,7 +11,7 @@ use regex::Regex;
 
 use super::data::Data;
 use super::manager::Sources;
-use super::{Beside, address, ini, script, toml, yaml};
+use super::{Beside, address, ini, named, script, toml, yaml};
 use crate::source::{Loader, paths};
 use crate::{Error, config, display};
 
@@ -25,6 +25,12 @@ pub fn read(wanted: &Sources, loader: &Loader, beside: &Beside) -> Result<Data, 
     let mut parsed = false;
     for source in &wanted.list {
         if !source.is_empty() {
+            if let Some((read, rest)) = named::of(source) {
+                reader.data.source = None;
+                named::parse(&mut reader.data, source, read, rest)?;
+                parsed = true;
+                continue;
+            }
             let source = if source.contains(',') { source.clone() } else { paths::unfrack(source) };
             parsed |= reader.source(&source)?;
         }
@@ -43,7 +49,10 @@ pub fn read(wanted: &Sources, loader: &Loader, beside: &Beside) -> Result<Data, 
 pub fn directories(list: &[String]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for source in list {
-        if source.is_empty() || (source.contains(',') && !Path::new(source).exists()) {
+        if source.is_empty()
+            || named::of(source).is_some()
+            || (source.contains(',') && !Path::new(source).exists())
+        {
             continue;
         }
         let full = paths::unfrack(source);

@@ -1,10 +1,13 @@
 //! `connection: ssh`: natively where we understand all that the user asked for, else by the `ssh` program.
 
 mod auth;
+mod choose;
 mod config;
 mod known_hosts;
 mod native;
 mod program;
+
+pub use choose::private_key_of;
 
 use super::spawn::Transport;
 use super::{Error, Options};
