@@ -93,7 +93,6 @@ fn run(given: &Given) -> Result<i32, Error> {
     let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
     let callbacks = vec![printer(&name, given.has("check"))?];
     let world = running::world(given, config, callbacks, true)?;
-    let _ = names::set_finder_once();
     let mut code = Ended::OK;
     let listing = given.has("list-hosts")
         || given.has("list-tasks")

@@ -1,6 +1,5 @@
 //! Names: of actions, of lookups, of variables.
 
-use std::sync::OnceLock;
 use std::sync::RwLock;
 
 /// Actions that take free text beside keys.
@@ -117,25 +116,12 @@ pub fn short(name: &str) -> &str {
     name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name)
 }
 
-type Finder = dyn Fn(&str) -> bool + Send + Sync;
-static MODULES: OnceLock<Box<Finder>> = OnceLock::new();
 static PLUGIN_LOOKUPS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// Sets who knows further modules: those of libraries and collections.
-pub fn set_finder(finder: Box<Finder>) {
-    // the first stays: one run per process
-    let _ = MODULES.set(finder);
-}
-
-/// Native modules are known from the start.
-pub fn set_finder_once() -> bool {
-    MODULES.set(Box::new(pileus_modules::exists)).is_ok()
-}
-
-/// Whether an action or module of that name exists.
+/// Whether an action of that name is the controller's, a native module, or one of core's that runs in Python.
 pub fn known(name: &str) -> bool {
     let s = short(name);
-    ACTIONS.contains(&s) || pileus_modules::exists(name) || MODULES.get().is_some_and(|f| f(name))
+    ACTIONS.contains(&s) || pileus_modules::exists(name) || pileus_modules::spec::is_builtin(s)
 }
 
 /// Names a lookup beside core's.

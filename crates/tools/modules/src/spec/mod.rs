@@ -110,6 +110,11 @@ fn table() -> &'static HashMap<&'static str, &'static str> {
     TABLE.get_or_init(|| parse::modules(BUILTIN).chain(parse::modules(COLLECTIONS)).collect())
 }
 
+/// Whether a short name is one of ansible.builtin's modules, native or not.
+pub fn is_builtin(name: &str) -> bool {
+    !name.contains('.') && table().contains_key(name)
+}
+
 /// The spec by the key of the tables (short names, and full ones of collections).
 pub(crate) fn lookup(key: &str) -> Option<&'static Spec> {
     static SPECS: OnceLock<std::sync::Mutex<HashMap<&'static str, &'static Spec>>> = OnceLock::new();
