@@ -123,7 +123,7 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
     }
     let text =
         given.last("args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
-    if matches!(short.as_str(), "command" | "shell" | "script" | "raw") && text.is_empty() {
+    if names::takes_text(&short) && text.is_empty() {
         return Err(Error::options(format!("No argument passed to {module} module")));
     }
     let args = if text.trim_start().starts_with('{') && text.trim_end().ends_with('}') {
@@ -132,7 +132,7 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
             _ => Dict::new(),
         }
     } else {
-        parse_kv(&Str::trusted(text.as_str()), names::FREE_FORM.contains(&short.as_str()))?
+        parse_kv(&Str::trusted(text.as_str()), names::takes_text(&short))?
     };
     let task = Dict::new();
     let action = args.copy();

@@ -130,7 +130,10 @@ impl Config {
     }
     /// A boolean option.
     pub fn bool(&self, name: &str) -> bool {
-        self.value(name).as_bool().unwrap_or(false)
+        match self.value(name) {
+            Json::String(s) => !s.is_empty(),
+            value => value.as_bool().unwrap_or(false),
+        }
     }
     /// An integer option; 0 where it is not set.
     pub fn int(&self, name: &str) -> i64 {

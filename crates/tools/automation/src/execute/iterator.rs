@@ -8,7 +8,7 @@
 
 mod failing;
 
-use failing::failed_in;
+use failing::{failed_in, mark};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -292,24 +292,12 @@ impl Iterator {
     /// One step within a block: a task, or a change of phase.
     fn part(&self, s: &mut State, block: &Arc<Block>, host: &str) -> Option<Arc<Task>> {
         // inside of a nested block
-        let phase = s.phase;
         if let Some(slot) = s.part()
             && let Some(mut child) = slot.take()
         {
             let task = self.step(&mut child, host);
-            if phase == Phase::Tasks && child.fail != 0 && failed_in(&child) {
-                s.fail |= failed::TASKS;
-                s.phase = Phase::Rescue;
-                return None;
-            }
-            if phase == Phase::Rescue && child.fail != 0 && failed_in(&child) {
-                s.fail |= failed::RESCUE;
-                s.phase = Phase::Always;
-                return None;
-            }
-            if phase == Phase::Always && child.fail != 0 && failed_in(&child) {
-                s.fail |= failed::ALWAYS;
-                s.phase = Phase::Complete;
+            if failed_in(&child) {
+                mark(s);
                 return None;
             }
             if let Some(t) = task {
@@ -320,7 +308,7 @@ impl Iterator {
             }
             return None;
         }
-        match phase {
+        match s.phase {
             Phase::Tasks => {
                 if s.fail != 0 && failed_in(s) {
                     s.phase = Phase::Rescue;

@@ -287,8 +287,9 @@ impl<'a> Strategy<'a> {
             let doing = if once { vec![first.clone()] } else { doing };
             self.announce(&task, &first);
             let limit = self.throttle(&task, &first);
-            let results = self.dispatch(&doing, &task, limit);
-            self.includes(&results)?;
+            let mut results = self.dispatch(&doing, &task, limit);
+            let lost = self.includes(&results)?;
+            results.extend(lost);
             if self.ended.has(Ended::ERROR) {
                 break;
             }

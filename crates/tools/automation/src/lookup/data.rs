@@ -58,12 +58,7 @@ pub fn env(terms: &[Value], cx: &Cx<'_>) -> Found {
         match std::env::var(&name) {
             Ok(v) => out.push(Value::from(v)),
             Err(_) => match cx.options.get("default") {
-                Some(d) => {
-                    if d.is_undefined() {
-                        return Err(Error::new(format!("The environment variable '{name}' is not set.")));
-                    }
-                    out.push(d);
-                }
+                Some(d) => out.push(d),
                 None => out.push(Value::str("")),
             },
         }

@@ -189,6 +189,9 @@ impl Object for Function {
     fn iter(&self) -> Option<Result<ValueIter, TemplateError>> {
         None
     }
+    fn takes_undefined(&self) -> bool {
+        true
+    }
     fn call(&self, state: &State<'_>, mut args: Args) -> Result<Value, TemplateError> {
         let Some(world) = self.world.upgrade() else {
             return Err(TemplateError::runtime("the engine has ended"));
@@ -199,7 +202,17 @@ impl Object for Function {
             ));
         }
         let engine = &*world;
-        let name = engine.resolve(&args.pos.remove(0), state.scope())?.to_text()?;
+        let name = args.pos.remove(0);
+        if name.is_undefined() {
+            return Ok(name);
+        }
+        let name = engine.resolve(&name, state.scope())?.to_text()?;
+        // `env` may give an undefined default, `first_found` passes over what is undefined
+        let takes_undefined = matches!(names::short(&name), "env" | "first_found");
+        let mut given = args.pos.iter().chain(args.kw.iter().map(|(_, v)| v));
+        if let Some(u) = given.find(|v| v.is_undefined()).filter(|_| !takes_undefined) {
+            return Ok(u.clone());
+        }
         let truth = |v: Option<Value>, default: bool| v.map_or(Ok(default), |v| v.truth());
         let list = truth(args.take_named("wantlist"), self.list)?;
         let errors = args
@@ -208,7 +221,8 @@ impl Object for Function {
             .unwrap_or_else(|| "strict".into());
         let options = Dict::new();
         for (k, v) in args.kw {
-            options.insert(&*k, engine.resolve(&v, state.scope())?);
+            let v = if v.is_undefined() { v } else { engine.resolve(&v, state.scope())? };
+            options.insert(&*k, v);
         }
         let mut terms = Vec::with_capacity(args.pos.len());
         for v in args.pos {

@@ -2,6 +2,13 @@
 
 use std::sync::RwLock;
 
+/// Whether what is no known key in an action's text is the text itself (`command`'s `a=b`).
+pub fn takes_text(action: &str) -> bool {
+    let action = short(action);
+    let action = action.strip_prefix("ansible.windows.").unwrap_or(action);
+    matches!(action, "command" | "raw" | "script" | "shell" | "win_command" | "win_shell")
+}
+
 /// Actions that take free text beside keys.
 pub const FREE_FORM: [&str; 18] = [
     "command",

@@ -126,7 +126,12 @@ pub struct Raw {
 /// Splits `text` into an action and its arguments' text.
 fn split_action(text: &Str) -> (Arc<str>, Str) {
     let trimmed = text.trim();
-    let (name, rest) = trimmed.split_once([' ', '\n', '\t']).unwrap_or((trimmed, ""));
+    // a template is one word
+    let end = match trimmed.strip_prefix("{{").and_then(|t| t.find("}}")) {
+        Some(end) => end + 4,
+        None => trimmed.find([' ', '\n', '\t']).unwrap_or(trimmed.len()),
+    };
+    let (name, rest) = trimmed.split_at(end);
     let rest = Str::new(rest.trim_start()).at(text.origin().cloned());
     (name.into(), if text.is_trusted() { rest.trust() } else { rest })
 }
@@ -137,7 +142,7 @@ fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option
         Value::None => Ok((Dict::new(), None)),
         Value::Str(s) => {
             let free = names::FREE_FORM.contains(&names::short(action));
-            let args = parse_kv(s, free).map_err(|e| e.at(place.origin().cloned()))?;
+            let args = parse_kv(s, names::takes_text(action)).map_err(|e| e.at(place.origin().cloned()))?;
             if let Some(raw) = args.get("_raw_params")
                 && !free
             {
@@ -219,8 +224,7 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                             Some(Value::Str(m)) => {
                                 let (action, rest) = split_action(&m);
                                 if !rest.is_empty() {
-                                    let more =
-                                        parse_kv(&rest, names::FREE_FORM.contains(&names::short(&action)))?;
+                                    let more = parse_kv(&rest, names::takes_text(&action))?;
                                     for (k, v) in more.items() {
                                         if !d.contains(k.as_str().unwrap_or_default()) {
                                             d.insert(k, v);
@@ -296,7 +300,9 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
     let Some((action, args)) = found else {
         return Err(Error::parser("no module/action detected in task.").at(value.origin().cloned()));
     };
-    if keyword::find(&action, on::ALL | on::HANDLER).is_some() || pairs.len() > 1 && &*action == "include" {
+    if (keyword::find(&action, on::ALL | on::HANDLER).is_some() && !names::known(&action))
+        || pairs.len() > 1 && &*action == "include"
+    {
         return Err(Error::parser(format!("'{action}' is not a valid attribute for a Task"))
             .at(value.origin().cloned()));
     }

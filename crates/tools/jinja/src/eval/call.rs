@@ -26,7 +26,8 @@ impl State<'_> {
         let result = match f {
             Value::Undefined(_) => return Ok(f.clone()),
             Value::Object(o) => {
-                let takes_undefined = o.downcast::<MacroObject>().is_some()
+                let takes_undefined = o.takes_undefined()
+                    || o.downcast::<MacroObject>().is_some()
                     || o.downcast::<FunctionObject>().is_some_and(|f| f.raw);
                 if !takes_undefined && let Some(u) = first_undefined(&args) {
                     return Ok(u.clone());

@@ -47,6 +47,10 @@ pub trait Object: Any + Debug + Send + Sync {
     fn is_callable(&self) -> bool {
         false
     }
+    /// Whether a call takes undefined arguments; otherwise the first of them is the result.
+    fn takes_undefined(&self) -> bool {
+        false
+    }
     /// Calls the method `name`; `None` where it has no such method.
     ///
     /// # Errors

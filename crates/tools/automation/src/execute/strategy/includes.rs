@@ -72,7 +72,8 @@ impl<'a> Strategy<'a> {
     }
 
     /// Reads what includes ask for, once for all hosts that ask for the same, and puts it where the hosts stand.
-    pub(super) fn includes(&mut self, results: &[TaskResult]) -> Result<(), Error> {
+    /// The results of those that could not be read.
+    pub(super) fn includes(&mut self, results: &[TaskResult]) -> Result<Vec<TaskResult>, Error> {
         let mut all: Vec<Included> = Vec::new();
         for r in results {
             if !include::is_include(&r.task) {
@@ -98,8 +99,9 @@ impl<'a> Strategy<'a> {
                 }
             }
         }
+        let mut lost = Vec::new();
         if all.is_empty() {
-            return Ok(());
+            return Ok(lost);
         }
         let mut by_host: HashMap<Name, Vec<Arc<Block>>> = HashMap::new();
         let mut lockstep = Vec::new();
@@ -157,7 +159,7 @@ impl<'a> Strategy<'a> {
                         r.looped = false;
                         r.items.clear();
                         r.error = Some(e.clone());
-                        self.finish(r);
+                        lost.push(self.finish(r));
                     }
                 }
             }
@@ -166,6 +168,6 @@ impl<'a> Strategy<'a> {
             self.iterator.insert(&h, &blocks);
         }
         self.iterator.splice(lockstep);
-        Ok(())
+        Ok(lost)
     }
 }

@@ -18,7 +18,6 @@ impl Builder<'_> {
         out: &mut Vec<Node>,
     ) -> Result<(), Error> {
         known_args(&raw, &["file", "_raw_params"], "import_tasks")?;
-        include_keywords(&raw, if handler { "HandlerTaskInclude" } else { "TaskInclude" })?;
         if raw.keywords.get(K::Loop).is_some() {
             return Err(Error::parser(
                 "You cannot use loops on 'import_tasks' statements. You should use 'include_tasks' instead.",
@@ -65,7 +64,6 @@ impl Builder<'_> {
         out: &mut Vec<Node>,
     ) -> Result<(), Error> {
         role_args(&raw, "import_role")?;
-        include_keywords(&raw, "IncludeRole")?;
         if handler {
             return Err(
                 Error::parser("Using 'import_role' as a handler is not supported.").at(raw.origin.clone())
