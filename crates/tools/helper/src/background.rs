@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! helper ── fork+exec ──► helper --async (a session of its own; the request on its input)
-//!                          ├─ writes {"started": 1, "finished": 0} to DIR/JID, says "ready"
+//!                          ├─ writes {"started": true, "finished": false} to DIR/JID, says "ready"
 //!                          └─ runs the module in a child; after limit_s its process group is killed
 //! ```
 //! The file's contents are replaced atomically, so that a reader sees one state or the other.
@@ -45,10 +45,10 @@ pub fn start(frame: &Frame, output: &Arc<Output>) -> io::Result<()> {
     }
     let result = if ready.trim() == "ready" {
         json!({
-            "started": 1, "finished": 0, "ansible_job_id": jid, "results_file": file.to_string_lossy(), "_ansible_suppress_tmpdir_delete": true,
+            "started": true, "finished": false, "ansible_job_id": jid, "results_file": file.to_string_lossy(), "_ansible_suppress_tmpdir_delete": true,
         })
     } else {
-        json!({"failed": 1, "started": 0, "finished": 1, "ansible_job_id": jid, "msg": ready.trim()})
+        json!({"failed": 1, "started": false, "finished": true, "ansible_job_id": jid, "msg": ready.trim()})
     };
     // It is reaped when it ends, if this helper still lives then.
     std::thread::spawn(move || child.wait());
@@ -77,7 +77,7 @@ pub fn run() -> i32 {
         if let Some(directory) = file.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        write(&file, &json!({"started": 1, "finished": 0, "ansible_job_id": jid}))?;
+        write(&file, &json!({"started": true, "finished": false, "ansible_job_id": jid}))?;
         Ok(file)
     });
     let file = match prepared {
@@ -106,15 +106,15 @@ pub fn run() -> i32 {
             let mut result =
                 module::call(&frame).map_or_else(|e| failure(&e.to_string()), pileus_modules::run);
             result.insert("ansible_job_id".into(), jid.into());
-            result.insert("finished".into(), 1.into());
-            result.insert("started".into(), 1.into());
+            result.insert("finished".into(), true.into());
+            result.insert("started".into(), true.into());
             let _ = write(&file, &Value::Object(result));
             0
         }
         -1 => {
             let _ = write(
                 &file,
-                &json!({"failed": 1, "finished": 1, "started": 1, "msg": "no process for the job"}),
+                &json!({"failed": 1, "finished": true, "started": true, "msg": "no process for the job"}),
             );
             1
         }
@@ -139,7 +139,7 @@ fn supervise(child: libc::pid_t, limit_s: u64, file: &Path, jid: &str) -> i32 {
             let message = format!("Timeout exceeded, the job was ended after {limit_s} seconds");
             let _ = write(
                 file,
-                &json!({"failed": 1, "finished": 1, "started": 1, "ansible_job_id": jid, "msg": message, "child_pid": child}),
+                &json!({"failed": 1, "finished": true, "started": true, "ansible_job_id": jid, "msg": message, "child_pid": child}),
             );
         }
     }

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod crypt;
 mod engine;
 mod error;
 mod eval;

@@ -20,6 +20,7 @@ macro_rules! table {
 
 static TABLE: &[Entry] = table! {
     "assemble" => m::assemble::run,
+    "async_status" => m::async_status::run,
     "blockinfile" => m::blockinfile::run,
     "command" => m::command::run,
     "copy" => m::copy::run,

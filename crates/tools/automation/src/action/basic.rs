@@ -91,7 +91,14 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
     cx.args.remove("cacheable");
     let facts = Dict::new();
     for (k, v) in cx.args.items() {
-        let name = k.to_text().map_err(Error::from)?;
+        let name = match k.as_str() {
+            // a name that the playbook writes may be a template
+            Some(s) if pileus_jinja::value::looks_like_template(s) && cx.task.args.contains(s) => {
+                let name = cx.world.resolve(&Value::Str(Str::trusted(s)), &*cx.vars)?;
+                name.to_text().map_err(Error::from)?
+            }
+            _ => k.to_text().map_err(Error::from)?,
+        };
         if name == "_raw_params" {
             return Err(Failure::msg(
                 "No key/value pairs provided, at least one is required for this action to succeed",

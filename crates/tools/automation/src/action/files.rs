@@ -100,7 +100,7 @@ pub fn script(cx: &mut Cx<'_>) -> Outcome {
     let (data, _) = cx.world.files.loader().bytes(&path).map_err(Failure::Error)?;
     let local = c.transport() == "local" && as_user.is_none();
     let base = path.rsplit('/').next().unwrap_or("script").to_owned();
-    let target = format!("/tmp/.ansible-{}-{base}", std::process::id());
+    let target = remote::temporary(&base);
     c.put(&mut &*data, &target, Some(0o700), as_user.as_ref()).map_err(lost)?;
     let rest = text.trim_start()[first.trim_end().len()..].trim_start().to_owned();
     let quoted = crate::connection::quote(&target);
@@ -319,8 +319,7 @@ pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
         return remote::module(cx, "unarchive");
     }
     let mut file = fs::File::open(&path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
-    let target =
-        format!("/tmp/.ansible-{}-{}", std::process::id(), path.rsplit('/').next().unwrap_or("archive"));
+    let target = remote::temporary(path.rsplit('/').next().unwrap_or("archive"));
     c.put(&mut file, &target, Some(0o600), as_user.as_ref()).map_err(lost)?;
     cx.args.insert("src", target.as_str());
     let out = remote::module(cx, "unarchive");

@@ -2,6 +2,7 @@
 //! and [`remote`] runs it where the host is.
 
 pub mod argspec;
+pub mod background;
 pub mod basic;
 pub mod copy;
 pub mod facts;
@@ -204,6 +205,7 @@ pub fn run(cx: &mut Cx<'_>) -> Outcome {
         "validate_argument_spec" => argspec::validate(cx),
         "package" => facts::package(cx),
         "service" => facts::service(cx),
+        "async_status" => background::status(cx),
         "wait_for_connection" => remote::wait_for_connection(cx),
         "reboot" => Err(Failure::msg("Running reboot is not supported yet: nothing was rebooted")),
         "shell" => {

@@ -8,8 +8,8 @@ use pileus_jinja::{Dict, Value};
 use serde_json::{Map, Value as Json};
 
 use super::remote::{connect, lost};
-use super::{Cx, Failure, Outcome};
-use crate::connection::{Connection, Job, Settings};
+use super::{Cx, Failure, Outcome, background};
+use crate::connection::{Connection, Settings};
 use crate::python::{Host, PythonCall, Setup, discover};
 use crate::{config, display};
 
@@ -98,13 +98,17 @@ pub fn run(
         pipelining: true,
         ..PythonCall::default()
     };
-    let job = (fields.async_s > 0).then(|| Job {
-        jid: format!("j{}", jiff::Timestamp::now().as_microsecond().unsigned_abs() % 1_000_000_000_000),
-        limit_s: u64::try_from(fields.async_s).unwrap_or(0),
-        directory: cx.vars.var("ansible_async_dir").unwrap_or_else(|| "~/.ansible_async".into()),
-    });
+    let job = (fields.async_s > 0).then(|| background::job(cx));
     let result = crate::python::run(python.host(&base), &connection, &call, as_user.as_ref(), job.as_ref())
         .map_err(lost)?;
+    let result = match job {
+        Some(job) if fields.poll_s > 0 => {
+            // the wrapper adds its process to the id
+            let jid = result.get("ansible_job_id").and_then(Json::as_str).unwrap_or(&job.jid);
+            background::wait(cx, &connection, jid, as_user.as_ref())?
+        }
+        _ => result,
+    };
     Ok(match Value::from(Json::Object(result)) {
         Value::Dict(dict) => dict,
         _ => Dict::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pileus_jinja::{Dict, Scope, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::connection::{self, Become, Connection, Job, ModuleCall, Options, Pool};
+use crate::connection::{self, Become, Connection, ModuleCall, Options, Pool};
 use crate::execute::{Run, World};
 use crate::inventory::Name;
 use crate::playbook::{K, Task};
@@ -172,14 +172,18 @@ pub fn native(
     let (c, as_user) = connect(cx)?;
     let call = call(cx, name, args);
     if cx.fields.async_s > 0 && !matches!(name, "async_status" | "stat" | "file" | "copy") {
-        return asynchronous(cx, &c, &call, as_user.as_ref());
+        return super::background::start(cx, &c, &call, as_user.as_ref());
     }
     c.module(&call, as_user.as_ref(), None).map_err(lost)
 }
 
-fn call(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> ModuleCall {
-    let local = cx.fields.connection.as_deref() == Some("local");
-    let _ = local;
+/// A path on a target for a file that is sent there and removed again; nobody can guess it.
+pub fn temporary(base: &str) -> String {
+    format!("/tmp/.ansible-{:016x}-{base}", rand::random::<u64>())
+}
+
+/// A call of a native module with the task's modes and environment.
+pub fn call(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> ModuleCall {
     ModuleCall {
         name: name.to_owned(),
         args: args.clone(),
@@ -189,61 +193,6 @@ fn call(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> ModuleCall {
         cwd: None,
         tmpdir: None,
     }
-}
-
-/// Starts a module in the background, and waits for it unless `poll` is 0.
-fn asynchronous(
-    cx: &Cx<'_>,
-    c: &Arc<Connection>,
-    call: &ModuleCall,
-    as_user: Option<&Become>,
-) -> Result<Option<Map<String, Json>>, Failure> {
-    let f = cx.fields;
-    let jid = format!(
-        "j{}.{}",
-        jiff::Timestamp::now().as_microsecond().unsigned_abs() % 1_000_000_000_000,
-        std::process::id()
-    );
-    let directory = cx
-        .vars
-        .rendered("ansible_async_dir")
-        .and_then(|v| v.to_text().ok())
-        .unwrap_or_else(|| "~/.ansible_async".into());
-    let job = Job { jid: jid.clone(), limit_s: u64::try_from(f.async_s).unwrap_or(0), directory };
-    let Some(mut result) = c.module_async(call, &job, as_user).map_err(lost)? else { return Ok(None) };
-    if f.poll_s <= 0 {
-        result.entry("changed").or_insert(true.into());
-        return Ok(Some(result));
-    }
-    let mut left = f.async_s;
-    while left > 0 {
-        crate::delay::asked(Duration::from_secs(u64::try_from(f.poll_s).unwrap_or(1)));
-        left -= f.poll_s;
-        let mut args = Map::new();
-        args.insert(
-            "jid".into(),
-            result.get("ansible_job_id").cloned().unwrap_or_else(|| jid.clone().into()),
-        );
-        args.insert("mode".into(), "status".into());
-        let status = self::call(cx, "async_status", &args);
-        let Some(now) = c.module(&status, as_user, None).map_err(lost)? else { break };
-        let finished =
-            now.get("finished").is_some_and(|f| f.as_i64() == Some(1) || f.as_bool() == Some(true));
-        if finished {
-            let mut clean = Map::new();
-            clean.insert("jid".into(), args["jid"].clone());
-            clean.insert("mode".into(), "cleanup".into());
-            let _ = c.module(&self::call(cx, "async_status", &clean), as_user, None);
-            return Ok(Some(now));
-        }
-    }
-    let mut d = Map::new();
-    d.insert("failed".into(), true.into());
-    d.insert(
-        "msg".into(),
-        format!("async task did not complete within the requested time - {}s", f.async_s).into(),
-    );
-    Ok(Some(d))
 }
 
 /// Runs the module `name` with the task's arguments.

@@ -266,11 +266,13 @@ impl Callback for Default {
 
     fn failed(&mut self, r: &TaskResult, ignored: bool) {
         self.ensure_banner(r);
-        if !r.looped || r.items.is_empty() {
+        // of a failed loop of `debug` only the message stays, so the whole is told too
+        let whole = !r.looped || r.items.is_empty() || &*r.task.action == "debug";
+        if whole {
             self.exception(r, r.error.as_ref());
         }
         self.warnings(&r.value);
-        if !r.looped || r.items.is_empty() {
+        if whole {
             self.path(r);
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
             let text = format!(
@@ -399,7 +401,7 @@ impl Callback for Default {
             if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] };
         for v in values {
             let Some(diff) = v.get("diff") else { continue };
-            if r.looped && !flag(&v, "changed") {
+            if !flag(&v, "changed") {
                 continue;
             }
             let text = super::default::differences(

@@ -3,7 +3,6 @@
 use pileus_jinja::{Dict, Value};
 
 use crate::display;
-use crate::execute::result::flag;
 use crate::playbook::Task;
 
 use super::json;
@@ -54,7 +53,7 @@ pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
         out.write().shift_remove(&Value::str(key));
     }
     if &*task.action == "debug" {
-        if out.contains("msg") && !flag(d, "failed") {
+        if out.contains("msg") {
             let keys: Vec<String> = out.keys().iter().filter_map(|k| k.as_str().map(str::to_owned)).collect();
             for k in keys {
                 if !matches!(k.as_str(), "msg" | "exception" | "warnings" | "deprecations")
@@ -63,7 +62,7 @@ pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
                     out.remove(&k);
                 }
             }
-        } else if !flag(d, "failed") {
+        } else {
             out.remove("changed");
             out.remove("invocation");
         }

@@ -240,8 +240,8 @@ fn list_play(
         lines.push_str("    tasks:\n");
     }
     for b in play.blocks.read().iter() {
-        let Some(b) = plays::tagged(world, b) else { continue };
-        block(world, &b, tasks, &mut lines, &mut all);
+        let Some(b) = plays::tagged(world, play, b) else { continue };
+        block(world, play, &b, tasks, &mut lines, &mut all);
     }
     if tags {
         all.sort();
@@ -251,15 +251,15 @@ fn list_play(
     Ok(())
 }
 
-fn block(world: &Arc<World>, b: &Block, show: bool, lines: &mut String, all: &mut Vec<String>) {
+fn block(world: &Arc<World>, play: &Play, b: &Block, show: bool, lines: &mut String, all: &mut Vec<String>) {
     for node in &b.block {
         match node {
-            Node::Block(b) => block(world, b, show, lines, all),
+            Node::Block(b) => block(world, play, b, show, lines, all),
             Node::Task(t) => {
                 if t.implicit {
                     continue;
                 }
-                let mut tags = plays::tags_of(world, t);
+                let mut tags = plays::tags_of(world, play, t);
                 tags.sort();
                 for tag in &tags {
                     if !all.contains(tag) {

@@ -447,6 +447,10 @@ impl Iterator {
             hosts.retain(|h| h != host);
         }
     }
+    /// The handlers as they are looked for: the last block first.
+    pub fn handlers_backwards(&self) -> Vec<Arc<Task>> {
+        self.play.handler_blocks.read().iter().rev().flat_map(|b| b.tasks()).collect()
+    }
     /// The play's handlers, and those that includes added.
     pub fn handlers(&self) -> Vec<Arc<Task>> {
         self.play.handler_blocks.read().iter().flat_map(|b| b.tasks()).collect()

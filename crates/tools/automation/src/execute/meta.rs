@@ -64,15 +64,22 @@ fn listens(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) 
     items(list).iter().flat_map(items).any(|v| rendered(world, run, handler, &v).as_deref() == Some(name))
 }
 
-/// The handlers that a notification calls: the last of that name, and all that listen.
+/// The handlers that a notification calls: one of that name (the last block's, and the first there), and all that
+/// listen, of those with the same name one.
 fn called(s: &Strategy<'_>, name: &str) -> Vec<Arc<Task>> {
-    let all = s.iterator.handlers();
+    let all = s.iterator.handlers_backwards();
     let mut out: Vec<Arc<Task>> = Vec::new();
-    if let Some(h) = all.iter().rev().find(|h| by_name(s.world, s.run, h, name)) {
+    if let Some(h) = all.iter().find(|h| by_name(s.world, s.run, h, name)) {
         out.push(h.clone());
     }
-    for h in &all {
-        if listens(s.world, s.run, h, name) && !out.iter().any(|o| o.id == h.id) {
+    let mut seen = Vec::new();
+    for h in all.iter().filter(|h| listens(s.world, s.run, h, name)) {
+        let own = h.name().and_then(|v| rendered(s.world, s.run, h, v)).filter(|n| !n.is_empty());
+        if own.is_some() && seen.contains(&own) {
+            continue;
+        }
+        seen.push(own);
+        if !out.iter().any(|o| o.id == h.id) {
             out.push(h.clone());
         }
     }

@@ -337,12 +337,14 @@ impl One<'_> {
             match engine.resolve(t, vars).map_err(|e| Error::from(e).at(t.origin().cloned()))? {
                 Value::Dict(d) => put(&d)?,
                 v if crate::vars::is_omit(&v) || v.is_none() => {}
+                Value::Str(_) => {
+                    let name = self.task.full_action();
+                    return Err(Error::new(format!("Action '{name}' does not support raw params.")));
+                }
                 other => {
-                    return Err(Error::new(format!(
-                        "the template of the task's arguments must give a dictionary, not {}",
-                        other.type_name()
-                    ))
-                    .at(t.origin().cloned()));
+                    let kind = other.type_name();
+                    return Err(Error::new(format!("Task args must resolve to a 'dict' not '{kind}'."))
+                        .at(t.origin().cloned()));
                 }
             }
         }

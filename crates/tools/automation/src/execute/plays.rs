@@ -16,12 +16,12 @@ use super::strategy::{Ended, Strategy};
 use super::{Run, World};
 
 /// Whether a task is to run by its tags.
-pub fn chosen(world: &World, task: &Task) -> bool {
+pub fn chosen(world: &World, play: &Play, task: &Task) -> bool {
     if task.implicit {
         return true;
     }
     let (only, skip) = (&world.options.tags, &world.options.skip_tags);
-    let tags = tags_of(world, task);
+    let tags = tags_of(world, play, task);
     let has = |t: &str| tags.iter().any(|x| x == t);
     let tagged = !tags.is_empty() && (tags.len() != 1 || !has("untagged"));
     let mut run = true;
@@ -46,15 +46,14 @@ pub fn chosen(world: &World, task: &Task) -> bool {
 }
 
 /// A task's tags, rendered.
-pub fn tags_of(world: &World, task: &Task) -> Vec<String> {
+pub fn tags_of(world: &World, play: &Play, task: &Task) -> Vec<String> {
     let Some(list) = task.keyword(K::Tags) else { return Vec::new() };
     let mut out: Vec<String> = Vec::new();
     for v in items(list) {
         let v = match &v {
             Value::Str(s) if s.is_template() => {
                 let Some(me) = world.me() else { continue };
-                let mut scope = Vars::new(&me, None, None, None);
-                scope.frame = Some(task.frame.clone());
+                let scope = Vars::in_frame(&me, play, &task.frame);
                 world.resolve(&v, &scope).unwrap_or(Value::None)
             }
             _ => v,
@@ -72,8 +71,8 @@ pub fn tags_of(world: &World, task: &Task) -> Vec<String> {
 }
 
 /// A block without the tasks that tags leave out.
-pub fn tagged(world: &World, block: &Arc<Block>) -> Option<Arc<Block>> {
-    block.filtered(&|t| chosen(world, t))
+pub fn tagged(world: &World, play: &Play, block: &Arc<Block>) -> Option<Arc<Block>> {
+    block.filtered(&|t| chosen(world, play, t))
 }
 
 /// Compiles a play.
@@ -124,8 +123,10 @@ pub fn pattern(world: &Arc<World>, play: &Play) -> Result<String, Error> {
 pub fn hosts(world: &Arc<World>, play: &Play) -> Result<Vec<Name>, Error> {
     let pattern = pattern(world, play)?;
     let mut hosts = world.inventory.chosen(&pattern).map_err(Error::new)?;
-    if let Some(order) = play.keywords.get(K::Order).and_then(Value::as_str) {
-        match order {
+    if let Some(order) = play.keywords.get(K::Order) {
+        let scope = Vars::in_frame(world, play, &play.frame);
+        let order = fields::keyword(world, K::Order, order, &scope)?;
+        match order.as_ref().and_then(Value::as_str).unwrap_or("inventory") {
             "inventory" => {}
             "reverse_inventory" => hosts.reverse(),
             "sorted" => hosts.sort(),
@@ -257,10 +258,11 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
             run.load_vars_files(world, h)?;
         }
         callbacks.play_start(play, &name, &batch);
-        let blocks: Vec<Arc<Block>> = play.blocks.read().iter().filter_map(|b| tagged(world, b)).collect();
+        let blocks: Vec<Arc<Block>> =
+            play.blocks.read().iter().filter_map(|b| tagged(world, play, b)).collect();
         let setup = setup(play, gather_default).and_then(|b| {
             let Some(Node::Task(t)) = b.block.first() else { return None };
-            gather_chosen(world, t).then_some(b)
+            gather_chosen(world, play, t).then_some(b)
         });
         let gathers = |h: &Name| match gather {
             Some(g) => g,
@@ -338,7 +340,7 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
     Ok(ended)
 }
 
-fn gather_chosen(world: &World, task: &Task) -> bool {
+fn gather_chosen(world: &World, play: &Play, task: &Task) -> bool {
     let mut copy = Task::made("gather_facts", Dict::new(), &task.frame);
     copy.implicit = false;
     let mut tags = copy.keyword(K::Tags).map(items).unwrap_or_default();
@@ -346,7 +348,7 @@ fn gather_chosen(world: &World, task: &Task) -> bool {
         tags.push(Value::str("always"));
     }
     copy.keywords.set(K::Tags, Value::list(tags));
-    chosen(world, &copy)
+    chosen(world, play, &copy)
 }
 
 /// Shell-like matching of `*` and `?`.

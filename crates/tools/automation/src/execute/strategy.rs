@@ -14,6 +14,7 @@ use crate::inventory::Name;
 use crate::playbook::{K, Task};
 use crate::vars::Vars;
 use crate::{Error, display};
+use pileus_jinja::Value;
 
 use super::fields;
 use super::iterator::{Iterator, Phase};
@@ -187,15 +188,22 @@ impl<'a> Strategy<'a> {
             .unwrap_or(false)
     }
 
-    fn throttle(&self, task: &Arc<Task>, host: &Name) -> usize {
-        let Some(v) = task.keyword(K::Throttle) else { return usize::MAX };
+    /// How many hosts may do a task at a time.
+    fn throttle(&self, task: &Arc<Task>, host: &Name) -> Result<usize, Error> {
+        let Some(v) = task.keyword(K::Throttle) else { return Ok(usize::MAX) };
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
-        let n = fields::keyword(self.world, K::Throttle, v, &vars)
-            .ok()
-            .flatten()
-            .and_then(|v| v.as_int())
-            .unwrap_or(0);
-        usize::try_from(n).ok().filter(|n| *n > 0).unwrap_or(usize::MAX)
+        let fail = |e: Error| {
+            let told = Error::new("Failed to convert the throttle value to an integer.");
+            told.at(v.origin().cloned()).because(e)
+        };
+        let n = match self.world.resolve(v, &vars).map_err(|e| fail(e.into()))? {
+            Value::Str(s) => s.trim().parse().map_err(|_| {
+                let text = pileus_jinja::value::repr_str(&s);
+                fail(Error::new(format!("invalid literal for int() with base 10: {text}")))
+            })?,
+            v => v.as_int().or(v.as_float().map(|f| f as i64)).unwrap_or(0),
+        };
+        Ok(usize::try_from(n).ok().filter(|n| *n > 0).unwrap_or(usize::MAX))
     }
 
     /// Hosts of the batch that still take part.
@@ -286,7 +294,7 @@ impl<'a> Strategy<'a> {
             let once = self.once(&task, &first);
             let doing = if once { vec![first.clone()] } else { doing };
             self.announce(&task, &first);
-            let limit = self.throttle(&task, &first);
+            let limit = self.throttle(&task, &first)?;
             let mut results = self.dispatch(&doing, &task, limit);
             let lost = self.includes(&results)?;
             results.extend(lost);
@@ -330,7 +338,7 @@ impl<'a> Strategy<'a> {
                     progressed = true;
                     continue;
                 };
-                let limit = self.throttle(&task, &host);
+                let limit = self.throttle(&task, &host)?;
                 if limit != usize::MAX && busy.values().filter(|t| **t == task.id).count() >= limit {
                     continue;
                 }

@@ -147,7 +147,7 @@ fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option
                 && !free
             {
                 let text = raw.as_str().unwrap_or_default();
-                if pileus_jinja::value::looks_like_template(text) && text.trim_start().starts_with("{{") {
+                if pileus_jinja::value::looks_like_template(text) {
                     args.remove("_raw_params");
                     return Ok((args, Some(raw)));
                 }

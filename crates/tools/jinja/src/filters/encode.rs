@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use super::{Plain, text_of};
-use crate::{Args, Error, ErrorKind, State, Value};
+use crate::{Args, Error, ErrorKind, State, Value, crypt};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("b64decode", b64decode),
@@ -15,6 +15,7 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("checksum", |_, a| Ok(Value::str(hex(&Sha1::digest(text_of(&a.first())?))))),
     ("hash", hash),
     ("md5", |_, a| Ok(Value::str(hex(&Md5::digest(text_of(&a.first())?))))),
+    ("password_hash", password_hash),
     ("sha1", |_, a| Ok(Value::str(hex(&Sha1::digest(text_of(&a.first())?))))),
     ("to_uuid", to_uuid),
 ];
@@ -64,6 +65,30 @@ fn b64decode(_: &State<'_>, a: Args) -> Result<Value, Error> {
         Ok(s) => Value::str(s),
         Err(e) => Value::str(String::from_utf8_lossy(e.as_bytes()).into_owned()),
     })
+}
+
+fn password_hash(_: &State<'_>, a: Args) -> Result<Value, Error> {
+    let names = ["password", "hashtype", "salt", "salt_size", "rounds", "ident"];
+    let b = a.bind("get_encrypted_password", &names, 1)?;
+    let text = |i: usize| match b.opt(i) {
+        None | Some(Value::None) => Ok(None),
+        Some(v) => v.to_text().map(Some),
+    };
+    let number = |i: usize| match b.opt(i) {
+        None | Some(Value::None) => Ok(None),
+        Some(v) => {
+            let n = v.as_int().or_else(|| v.as_str()?.trim().parse().ok());
+            n.map(Some).ok_or_else(|| Error::value_error(format!("{} must be an integer", names[i])))
+        }
+    };
+    let wanted = crypt::Wanted {
+        kind: text(1)?.unwrap_or_else(|| "sha512".into()),
+        salt: text(2)?,
+        salt_size: number(3)?.and_then(|n| usize::try_from(n).ok()),
+        rounds: number(4)?,
+        ident: text(5)?,
+    };
+    crypt::hash(&b.text(0, "")?, &wanted).map(Value::str).map_err(|e| Error::new(ErrorKind::Plugin, e))
 }
 
 fn hash(_: &State<'_>, a: Args) -> Result<Value, Error> {

@@ -1,6 +1,7 @@
 //! The modules: one file or folder each.
 
 pub mod assemble;
+pub mod async_status;
 pub mod blockinfile;
 pub mod command;
 pub mod copy;

@@ -2,14 +2,13 @@
 
 use super::super::fields;
 use super::super::include::{self, Included, Wanted};
-use super::super::one::failure;
 use super::super::result::TaskResult;
 use super::*;
 use crate::Error;
 use crate::inventory::Name;
 use crate::playbook::{Block, K};
 use crate::vars::Vars;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 impl<'a> Strategy<'a> {
@@ -125,8 +124,11 @@ impl<'a> Strategy<'a> {
                     self.callbacks().included(&shown, &inc.hosts, inc.label.as_ref());
                     let handlers = inc.task.handler;
                     for b in blocks {
-                        let kept =
-                            if handlers { Some(b) } else { super::super::plays::tagged(self.world, &b) };
+                        let kept = if handlers {
+                            Some(b)
+                        } else {
+                            super::super::plays::tagged(self.world, &self.run.play, &b)
+                        };
                         let Some(b) = kept else { continue };
                         lockstep.extend(b.tasks());
                         for h in &inc.hosts {
@@ -146,22 +148,24 @@ impl<'a> Strategy<'a> {
                     if e.kind() == crate::ErrorKind::Parser {
                         return Err(e);
                     }
-                    let e = if e.origin().is_some() { e } else { e.at(inc.task.origin.clone()) };
+                    display::error(&e);
                     for h in &inc.hosts {
                         let Some(r) = results.iter().find(|r| r.host == *h) else { continue };
-                        let mut r = r.clone();
-                        r.value = failure(&e);
-                        if let Some(p) = include::path(self.world, self.run, &inc.task, &inc.wanted) {
-                            r.value.insert("reason", e.brief());
-                            r.value.remove("msg");
-                            let _ = p;
-                        }
-                        r.looped = false;
-                        r.items.clear();
-                        r.error = Some(e.clone());
-                        lost.push(self.finish(r));
+                        let r = r.clone();
+                        r.value.insert("failed", true);
+                        r.value.insert("reason", e.brief());
+                        self.callbacks().stats.add(h, |s| s.failures += 1);
+                        self.callbacks().failed(&r, false);
+                        lost.push(r);
                     }
                 }
+            }
+        }
+        let gone: HashSet<&Name> = lost.iter().map(|r| &r.host).collect();
+        for h in gone {
+            self.iterator.fail(h);
+            if self.iterator.is_failed(h) && self.iterator.peek(h).is_none() {
+                self.run.failed.write().insert(h.clone());
             }
         }
         for (h, blocks) in by_host {
