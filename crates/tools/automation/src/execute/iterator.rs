@@ -332,11 +332,12 @@ impl Iterator {
                 }
                 match block.rescue.get(s.rescue) {
                     None => {
+                        // a block without `rescue` passes here too: its failure stays one
                         if !block.rescue.is_empty() {
                             s.fail = 0;
+                            s.rescued = true;
                         }
                         s.phase = Phase::Always;
-                        s.rescued = true;
                         None
                     }
                     Some(node) => {

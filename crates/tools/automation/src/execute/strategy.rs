@@ -391,6 +391,9 @@ impl<'a> Strategy<'a> {
     /// How the batch ended.
     pub fn end(&mut self) -> Ended {
         self.jobs = None;
+        for host in &self.run.batch {
+            self.iterator.settle(host);
+        }
         let mut out = self.ended;
         let unreachable = !self.run.unreachable.read().is_empty();
         if unreachable {

@@ -11,6 +11,16 @@ impl Iterator {
         }
     }
 
+    /// Takes a host with nothing left to do to its end: `peek` leaves the steps behind its last task undone, and only
+    /// after them is it known whether a failure went through an `always`.
+    pub fn settle(&mut self, host: &Name) {
+        if let Some(mut s) = self.states.get(host).cloned()
+            && self.step(&mut s, host).is_none()
+        {
+            self.states.insert(host.clone(), s);
+        }
+    }
+
     /// Whether a host has failed for good.
     pub fn is_failed(&self, host: &str) -> bool {
         self.states.get(host).is_some_and(failed_in)
