@@ -8,10 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
-
 use crate::{
     Document, Error, Limits, Options, Timestamps, UnknownTags, Warning,
+    parser::{Parser, What},
     resolve::{self, Scalar},
     value::{Kind, Map, Span, Value},
 };
@@ -41,37 +40,37 @@ pub(crate) fn documents(text: &str, options: &Options, single: bool) -> Result<V
         root: None,
     };
     let mut done: Vec<Document> = Vec::new();
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new(text).ok_or_else(|| Error::new("memory is short"))?;
     let mut first = Span::default();
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|e| Error::scan(&e, text))?;
-        let at = Span::from_marker(&span.start);
-        match event {
-            Event::DocumentStart(_) if single && !done.is_empty() => {
+    loop {
+        let (what, at) = parser.next().map_err(|e| Error::parse(e, text))?;
+        match what {
+            What::DocumentStart if single && !done.is_empty() => {
                 return Err(Error::new("but found another document")
                     .during("expected a single document in the stream", Some(first))
                     .at(at, text));
             }
-            Event::DocumentStart(_) => {
+            What::DocumentStart => {
                 first = at;
                 composer.anchors.clear();
             }
-            Event::DocumentEnd => done.push(Document {
+            What::DocumentEnd => done.push(Document {
                 value: composer.root.take().unwrap_or_else(Value::null),
                 warnings: std::mem::take(&mut composer.warnings),
             }),
-            Event::Scalar(value, style, anchor, tag) => {
-                composer.scalar(&value, style, anchor, tag.as_deref(), at)?
+            What::Scalar { anchor, tag, text, plain } => {
+                composer.scalar(&text, plain, anchor, tag.as_deref(), at)?;
             }
-            Event::SequenceStart(anchor, tag) => {
-                composer.start(Body::Seq(Vec::new()), anchor, tag.as_deref(), at)?
+            What::Sequence { anchor, tag } => {
+                composer.start(Body::Seq(Vec::new()), anchor, tag.as_deref(), at)?;
             }
-            Event::MappingStart(anchor, tag) => {
+            What::Mapping { anchor, tag } => {
                 composer.start(Body::Map(Pairs::default()), anchor, tag.as_deref(), at)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => composer.end()?,
-            Event::Alias(anchor) => composer.alias(anchor, at)?,
-            Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
+            What::SequenceEnd | What::MappingEnd => composer.end()?,
+            What::Alias(anchor) => composer.alias(&anchor, at)?,
+            What::StreamStart => {}
+            What::StreamEnd => break,
         }
     }
     Ok(done)
@@ -103,7 +102,7 @@ fn check_characters(text: &str) -> Result<(), Error> {
 
 struct Open {
     body: Body,
-    anchor: usize,
+    anchor: Option<String>,
     tag: Option<Arc<str>>,
     span: Span,
     /// Nodes counted when it was opened, so that an anchor knows its size.
@@ -133,8 +132,8 @@ struct Composer<'a> {
     text: &'a str,
     options: &'a Options,
     open: Vec<Open>,
-    /// Value and size in nodes of each finished anchor.
-    anchors: HashMap<usize, (Value, usize)>,
+    /// Value and size in nodes of each anchor; `None` while its collection is open.
+    anchors: HashMap<String, Option<(Value, usize)>>,
     nodes: usize,
     aliases: usize,
     warnings: Vec<Warning>,
@@ -161,7 +160,13 @@ impl Composer<'_> {
         error
     }
 
-    fn start(&mut self, body: Body, anchor: usize, tag: Option<&Tag>, span: Span) -> Result<(), Error> {
+    fn start(
+        &mut self,
+        body: Body,
+        anchor: Option<String>,
+        tag: Option<&str>,
+        span: Span,
+    ) -> Result<(), Error> {
         let limit = self.limits().depth;
         if self.open.len() >= limit {
             return Err(self.over(format!("nesting is deeper than {limit} levels"), span));
@@ -172,6 +177,9 @@ impl Composer<'_> {
         let tag = self
             .tag(tag, &[plain, "set", "omap", "pairs"], span)?
             .filter(|t| t.strip_prefix(CORE) != Some(plain));
+        if let Some(name) = &anchor {
+            self.anchors.insert(name.clone(), None);
+        }
         self.open.push(Open { body, anchor, tag, span, since });
         Ok(())
     }
@@ -183,21 +191,23 @@ impl Composer<'_> {
             Body::Map(pairs) => Kind::Map(self.unique(pairs)),
         };
         let value = Value { kind, span, tag };
-        if anchor != 0 {
-            self.anchors.insert(anchor, (value.clone(), self.nodes - since));
+        if let Some(name) = anchor {
+            self.anchors.insert(name, Some((value.clone(), self.nodes - since)));
             self.count(0, span)?;
         }
         self.push(value, false)
     }
 
-    fn alias(&mut self, anchor: usize, at: Span) -> Result<(), Error> {
+    fn alias(&mut self, anchor: &str, at: Span) -> Result<(), Error> {
         self.aliases += 1;
         let limit = self.limits().aliases;
         if self.aliases > limit {
             return Err(self.over(format!("more than {limit} aliases are used"), at));
         }
-        let Some((value, size)) = self.anchors.get(&anchor) else {
-            return Err(Error::new("found unconstructable recursive node").at(at, self.text));
+        let (value, size) = match self.anchors.get(anchor) {
+            Some(Some(found)) => found,
+            Some(None) => return Err(Error::new("found unconstructable recursive node").at(at, self.text)),
+            None => return Err(Error::new(format!("found undefined alias {anchor:?}")).at(at, self.text)),
         };
         let (size, mut value) =
             (*size, if self.nodes + *size > self.limits().nodes { Value::null() } else { value.clone() });
@@ -211,13 +221,12 @@ impl Composer<'_> {
     fn scalar(
         &mut self,
         text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
+        plain: bool,
+        anchor: Option<String>,
+        tag: Option<&str>,
         span: Span,
     ) -> Result<(), Error> {
         self.count(1, span)?;
-        let plain = style == ScalarStyle::Plain;
         let known = ["str", "int", "float", "bool", "null", "timestamp", "binary", "merge"];
         let tag = self.tag(tag, &known, span)?;
         let mut merge = false;
@@ -250,8 +259,8 @@ impl Composer<'_> {
             None => Kind::Str(text.to_owned()),
         };
         let value = Value { kind, span, tag: kept };
-        if anchor != 0 {
-            self.anchors.insert(anchor, (value.clone(), 1));
+        if let Some(name) = anchor {
+            self.anchors.insert(name, Some((value.clone(), 1)));
         }
         self.push(value, merge)
     }
@@ -287,9 +296,8 @@ impl Composer<'_> {
         }
     }
 
-    fn tag(&self, tag: Option<&Tag>, known: &[&str], span: Span) -> Result<Option<Arc<str>>, Error> {
-        let Some(tag) = tag else { return Ok(None) };
-        let full = format!("{}{}", tag.handle, tag.suffix);
+    fn tag(&self, tag: Option<&str>, known: &[&str], span: Span) -> Result<Option<Arc<str>>, Error> {
+        let Some(full) = tag else { return Ok(None) };
         let core = full.strip_prefix(CORE).is_some_and(|name| known.contains(&name));
         if !core && full != "!" && self.options.unknown_tags == UnknownTags::Refuse {
             let problem = format!("could not determine a constructor for the tag '{full}'");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Span, Value};
+use crate::{Span, Value, parser::Failure};
 
 /// Why a text could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +33,16 @@ impl Error {
         self
     }
 
-    /// From the parser below, whose messages read `while doing this, that is wrong`.
-    pub(crate) fn scan(e: &saphyr_parser::ScanError, text: &str) -> Self {
-        let span = Span::from_marker(e.marker());
-        let info = e.info();
-        let error = match info.split_once(", ") {
-            Some((doing, problem)) if doing.starts_with("while ") => Error::new(problem).during(doing, None),
-            _ => Error::new(info),
-        };
-        error.at(span, text)
+    /// From the parser below: libyaml's words.
+    pub(crate) fn parse(e: Failure, text: &str) -> Self {
+        let mut error = Error::new(e.problem);
+        if let Some((doing, since)) = e.context {
+            error = error.during(&doing, Some(since));
+        }
+        match e.at {
+            Some(at) => error.at(at, text),
+            None => error,
+        }
     }
 }
 

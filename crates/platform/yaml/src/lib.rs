@@ -1,20 +1,22 @@
 //! YAML 1.1 as PyYAML reads it, for Heat's templates and Ansible's playbooks.
 //!
 //! ```text
-//! text ──events (saphyr-parser)──► compose ──plain scalars──► resolve (YAML 1.1) ──► Value with spans
+//! text ──events (libyaml)──► compose ──plain scalars──► resolve (YAML 1.1) ──► Value with spans
 //! ```
 //!
-//! The parser underneath speaks YAML 1.2; what makes a scalar a number, a truth value or a date is
-//! decided here, by PyYAML's own patterns: `yes` is true, `0644` is 420, `1:30` is 90. `<<` merges, a
-//! repeated key wins with a warning, tags stay on their values. Whoever sends the text is not trusted:
-//! [`Limits`] bound its bytes, its depth, its aliases and the nodes that these expand to.
+//! The parser underneath is libyaml's, so a text is broken where PyYAML finds it broken, and in its words. What
+//! makes a scalar a number, a truth value or a date is decided here, by PyYAML's own patterns: `yes` is true,
+//! `0644` is 420, `1:30` is 90. `<<` merges, a repeated key wins with a warning, tags stay on their values.
+//! Whoever sends the text is not trusted: [`Limits`] bound its bytes, its depth, its aliases and the nodes that
+//! these expand to.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod compose;
 mod emit;
 mod error;
 mod json;
+mod parser;
 mod resolve;
 mod value;
 

@@ -13,12 +13,6 @@ pub struct Span {
     pub column: usize,
 }
 
-impl Span {
-    pub(crate) fn from_marker(m: &saphyr_parser::Marker) -> Self {
-        Self { line: m.line(), column: m.col() + 1 }
-    }
-}
-
 /// A value with its place and tag. Two values are equal when their kinds and tags are.
 #[derive(Debug, Clone)]
 pub struct Value {

@@ -90,7 +90,7 @@ fn errors_read_as_pyyaml_writes_them() {
     let e = refused("a: 1\nb: [x\n  y: ]]\n").to_string();
     assert!(e.contains("line 3"), "{e}");
     let e = refused("- a\nb: 1\n").to_string();
-    assert!(e.starts_with("while parsing a block collection\ndid not find expected '-' indicator\n"), "{e}");
+    assert!(e.starts_with("while parsing a block collection\n  in \"<unicode string>\", line 1, column 1\ndid not find expected '-' indicator\n"), "{e}");
     let e = refused("a: {[1]: 2}").to_string();
     assert!(e.starts_with("while constructing a mapping\n  in \"<unicode string>\", line 1, column 4\nfound unhashable key\n"), "{e}");
     assert!(refused("a: 1\n---\nb: 2").to_string().starts_with("expected a single document in the stream"));

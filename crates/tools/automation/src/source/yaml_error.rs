@@ -24,7 +24,7 @@ pub fn of(e: &pileus_yaml::Error, text: &str, file: &Arc<str>) -> Error {
         None => e.problem.clone(),
     };
     match e.at {
-        Some(at) => marked(&libyaml_words(&message), at, text, file),
+        Some(at) => marked(&message, at, text, file),
         None => Error::parser(format!("YAML parsing failed: {}", sentence(&message)))
             .at(Some(Arc::new(origin(file, Span { line: 0, column: 0 })))),
     }
@@ -116,34 +116,6 @@ fn mistake(line: &str) -> Option<(&'static str, usize, Option<&'static str>)> {
         column(m.start()),
         Some(QUOTED_TWICE),
     ))
-}
-
-/// The parser's message as libyaml words it.
-fn libyaml_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 6] = [
-        (
-            "while parsing a flow sequence expected ',' or ']'",
-            "while parsing a flow sequence did not find expected ',' or ']'",
-        ),
-        (
-            "while parsing a flow mapping expected ',' or '}'",
-            "while parsing a flow mapping did not find expected ',' or '}'",
-        ),
-        ("mapping values are not allowed in this context", "mapping values are not allowed in this context"),
-        (
-            "while parsing a block mapping did not find expected key",
-            "while parsing a block mapping did not find expected key",
-        ),
-        (
-            "while scanning a simple key could not find expected ':'",
-            "while scanning a simple key could not find expected ':'",
-        ),
-        ("simple key expect ':'", "while scanning a simple key could not find expected ':'"),
-    ];
-    WORDS
-        .iter()
-        .find(|(ours, _)| *ours == message)
-        .map_or_else(|| message.to_owned(), |(_, theirs)| (*theirs).to_owned())
 }
 
 #[cfg(test)]

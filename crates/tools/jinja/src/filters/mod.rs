@@ -14,6 +14,7 @@ mod select;
 mod sets;
 mod text;
 mod time;
+mod urlize;
 mod yaml;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub(crate) fn register(engine: &mut Engine) {
         sets::FILTERS,
         text::FILTERS,
         time::FILTERS,
+        urlize::FILTERS,
     ] {
         for (name, f) in table {
             engine.put_filter(name, Arc::new(*f), false, false);

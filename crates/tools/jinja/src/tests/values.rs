@@ -60,7 +60,8 @@ pub(super) const TESTS: &[(&str, Plain)] = &[
     ("falsy", |s, a| truthy(s, a).map(|b| !b)),
     ("all", |s, a| all(s, &a)),
     ("any", |s, a| any(s, &a)),
-    ("nan", |_, a| Ok(matches!(a.first(), Value::Float(f) if f.is_nan()))),
+    ("nan", nan),
+    ("isnan", nan),
     ("subset", |s, a| subset(s, &a, false)),
     ("issubset", |s, a| subset(s, &a, false)),
     ("superset", |s, a| subset(s, &a, true)),
@@ -186,6 +187,10 @@ fn pattern(a: Args, how: &str) -> Result<bool, Error> {
 }
 
 /// A URI by RFC 3986: with a scheme, and as an address an authority or path behind it.
+fn nan(_: &State<'_>, a: Args) -> Result<bool, Error> {
+    Ok(matches!(a.first(), Value::Float(f) if f.is_nan()))
+}
+
 fn uri(a: Args, only: Option<&[&str]>) -> Result<bool, Error> {
     let b = a.bind("is_uri", &["value", "schemes"], 1)?;
     let text = b.text(0, "")?;
