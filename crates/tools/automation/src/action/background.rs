@@ -91,7 +91,7 @@ pub fn wait(
 /// # Errors
 /// Where the host cannot be reached.
 pub fn status(cx: &mut Cx<'_>) -> Outcome {
-    cx.only(&["jid", "mode"])?;
+    cx.supported(&["jid", "mode"])?;
     let Some(jid) = cx.text("jid") else {
         return Err(Failure::msg("missing required arguments: jid"));
     };

@@ -91,21 +91,25 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
     cx.args.remove("cacheable");
     let facts = Dict::new();
     for (k, v) in cx.args.items() {
-        let name = match k.as_str() {
+        let written = match k.as_str() {
             // a name that the playbook writes may be a template
             Some(s) if pileus_jinja::value::looks_like_template(s) && cx.task.args.contains(s) => {
-                let name = cx.world.resolve(&Value::Str(Str::trusted(s)), &*cx.vars)?;
-                name.to_text().map_err(Error::from)?
+                cx.world.resolve(&Value::Str(Str::trusted(s)), &*cx.vars)?
             }
-            _ => k.to_text().map_err(Error::from)?,
+            _ => k.clone(),
         };
+        let name = written.to_text().map_err(Error::from)?;
         if name == "_raw_params" {
             return Err(Failure::msg(
                 "No key/value pairs provided, at least one is required for this action to succeed",
             ));
         }
-        if !names::identifier(&name) {
-            return Err(Failure::msg(format!("Invalid variable name '{name}'.")));
+        if !names::identifier(&name) || !matches!(written, Value::Str(_)) {
+            let kind = match &written {
+                Value::Str(_) => String::new(),
+                other => format!(" of type '{}'", other.type_name()),
+            };
+            return Err(Failure::msg(format!("Invalid variable name '{name}'{kind}.")));
         }
         // key=value text that is a truth value is one
         let v = match &v {
@@ -152,7 +156,7 @@ pub fn fail(cx: &mut Cx<'_>) -> Outcome {
 
 /// `assert`.
 pub fn assert(cx: &mut Cx<'_>) -> Outcome {
-    cx.only(&["fail_msg", "msg", "quiet", "success_msg", "that"])?;
+    cx.supported(&["fail_msg (msg)", "quiet", "success_msg", "that"])?;
     let Some(that) = cx.args.get("that") else {
         return Err(Failure::msg("missing required arguments: that"));
     };

@@ -31,6 +31,8 @@ use crate::vars::Vars;
 pub enum Failure {
     /// A result that failed.
     Result(Dict),
+    /// The action gave up: a message, and what else its result holds.
+    Raised(Dict),
     /// An error.
     Error(Error),
     /// The host cannot be reached.
@@ -55,7 +57,7 @@ impl Failure {
         let d = Dict::new();
         d.insert("msg", message.into());
         d.insert("changed", false);
-        Self::Result(d)
+        Self::Raised(d)
     }
 }
 
@@ -126,6 +128,24 @@ impl Cx<'_> {
                 searched.join("\n\t")
             ))
         })
+    }
+    /// Refuses arguments that the action's specification does not have; aliases are shown in brackets: `that (msg)`.
+    ///
+    /// # Errors
+    /// Naming them.
+    pub fn supported(&self, known: &[&str]) -> Result<(), Failure> {
+        let has = |k: &str| known.iter().any(|n| n.split([' ', '(', ')', ',']).any(|w| w == k));
+        let names = self.args.keys();
+        let bad: Vec<&str> = names.iter().filter_map(Value::as_str).filter(|k| !has(k)).collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::msg(format!(
+            "Unsupported parameters for ({}) module: {}. Supported parameters include: {}.",
+            self.task.written,
+            bad.join(", "),
+            known.join(", ")
+        )))
     }
     /// Refuses arguments that the action does not know.
     ///

@@ -9,7 +9,7 @@ use super::{Cx, Failure, Outcome};
 
 /// The action.
 pub fn pause(cx: &mut Cx<'_>) -> Outcome {
-    cx.only(&["echo", "minutes", "prompt", "seconds"])?;
+    cx.supported(&["echo", "minutes", "prompt", "seconds"])?;
     if cx.args.contains("minutes") && cx.args.contains("seconds") {
         return Err(Failure::msg("parameters are mutually exclusive: minutes|seconds"));
     }

@@ -253,7 +253,9 @@ pub fn wait_for_connection(cx: &mut Cx<'_>) -> Outcome {
             let why = match e {
                 Failure::Unreachable(m) => m,
                 Failure::Error(e) => e.brief(),
-                Failure::Result(d) => d.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default(),
+                Failure::Result(d) | Failure::Raised(d) => {
+                    d.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default()
+                }
             };
             return Err(Failure::msg(format!("timed out waiting for ping module test: {why}")));
         }

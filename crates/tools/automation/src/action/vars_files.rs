@@ -51,6 +51,7 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
     let skip_unknown = cx.flag("ignore_unknown_extensions", false)?;
     let facts = Dict::new();
     let mut used: Vec<Value> = Vec::new();
+    let mut secret = false;
     if let Some(dir) = cx.text("dir") {
         if cx.args.contains("file") || cx.args.contains("_raw_params") {
             return Err(Failure::msg(
@@ -95,7 +96,7 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
                     &format!("{f} does not have a valid extension: {}", extensions.join(", ")),
                 ));
             }
-            load(cx, &f, &facts, &mut used, deep)?;
+            secret |= load(cx, &f, &facts, &mut used, deep)?;
         }
     } else {
         let raw = cx.text("_raw_params").or_else(|| cx.text("file"));
@@ -103,7 +104,7 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
             return Err(Failure::msg("No file or directory was given to include_vars"));
         };
         let path = cx.find("vars", &name).map_err(|f| match f {
-            Failure::Result(d) => {
+            Failure::Result(d) | Failure::Raised(d) => {
                 d.insert("ansible_facts", Value::Dict(Dict::new()));
                 d.insert("ansible_included_var_files", Value::list(Vec::new()));
                 if let Some(m) = d.get("msg") {
@@ -125,7 +126,7 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
                 &format!("{path} does not have a valid extension: {}", extensions.join(", ")),
             ));
         }
-        load(cx, &path, &facts, &mut used, deep)?;
+        secret |= load(cx, &path, &facts, &mut used, deep)?;
     }
     let facts = match cx.text("name") {
         Some(name) => {
@@ -150,6 +151,8 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
     d.insert("changed", false);
     d.insert("ansible_facts", Value::Dict(facts));
     d.insert("ansible_included_var_files", Value::list(used));
+    // what a vault hid stays hidden
+    d.insert("_ansible_no_log", secret);
     Ok(d)
 }
 
@@ -214,7 +217,8 @@ fn failed(facts: &Dict, used: &[Value], message: &str) -> Failure {
     Failure::Result(d)
 }
 
-fn load(cx: &Cx<'_>, path: &str, facts: &Dict, used: &mut Vec<Value>, deep: bool) -> Result<(), Failure> {
+/// Reads one file; whether it was encrypted.
+fn load(cx: &Cx<'_>, path: &str, facts: &Dict, used: &mut Vec<Value>, deep: bool) -> Result<bool, Failure> {
     match cx.world.files.load(path) {
         Ok(Value::Dict(d)) => merge::into(facts, &d, deep),
         Ok(Value::None) => {}
@@ -222,5 +226,5 @@ fn load(cx: &Cx<'_>, path: &str, facts: &Dict, used: &mut Vec<Value>, deep: bool
         Err(e) => return Err(failed(facts, used, &e.brief())),
     }
     used.push(Value::from(path));
-    Ok(())
+    Ok(std::fs::read(path).is_ok_and(|bytes| crate::vault::is_encrypted(&bytes)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::inventory::Name;
 use crate::playbook::keyword::items;
+use crate::playbook::role::Role;
 use crate::playbook::{K, Task};
 use crate::vars::Vars;
 use crate::{Error, display};
@@ -29,7 +30,7 @@ const KNOWN: [&str; 12] = [
 
 /// Whether a handler answers to a notification: by its name, with its role's name before it, or by what it listens to.
 pub fn answers(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
-    by_name(world, run, handler, name) || listens(world, run, handler, name)
+    by_name(world, run, handler, name) || listens(handler, name)
 }
 
 fn rendered(
@@ -53,27 +54,36 @@ fn by_name(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) 
         return true;
     }
     handler.frame.role.as_ref().is_some_and(|r| {
-        name.strip_suffix(&own)
-            .and_then(|p| p.strip_suffix(" : "))
-            .is_some_and(|p| p == &*r.name || p == &*r.full_name)
+        name.strip_suffix(&own).and_then(|p| p.strip_suffix(" : ")).is_some_and(|p| named(r, p))
     })
 }
 
-fn listens(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
+/// Whether that is a role's name: with its collection or without.
+fn named(role: &Role, name: &str) -> bool {
+    name == &*role.name
+        || name == &*role.full_name
+        || role.collection.is_some() && role.full_name.rsplit('.').next() == Some(name)
+}
+
+fn listens(handler: &Task, name: &str) -> bool {
     let Some(list) = handler.keyword(K::Listen) else { return false };
-    items(list).iter().flat_map(items).any(|v| rendered(world, run, handler, &v).as_deref() == Some(name))
+    let role = handler.frame.role.as_ref();
+    let own = name.split_once(" : ").filter(|(p, _)| role.is_some_and(|r| named(r, p)));
+    let matches = |topic: &str| topic == name || own.is_some_and(|(_, n)| n == topic);
+    // topics are no templates
+    items(list).iter().flat_map(items).any(|v| v.as_str().is_some_and(matches))
 }
 
 /// The handlers that a notification calls: one of that name (the last block's, and the first there), and all that
 /// listen, of those with the same name one.
-fn called(s: &Strategy<'_>, name: &str) -> Vec<Arc<Task>> {
+pub fn called(s: &Strategy<'_>, name: &str) -> Vec<Arc<Task>> {
     let all = s.iterator.handlers_backwards();
     let mut out: Vec<Arc<Task>> = Vec::new();
     if let Some(h) = all.iter().find(|h| by_name(s.world, s.run, h, name)) {
         out.push(h.clone());
     }
     let mut seen = Vec::new();
-    for h in all.iter().filter(|h| listens(s.world, s.run, h, name)) {
+    for h in all.iter().filter(|h| listens(h, name)) {
         let own = h.name().and_then(|v| rendered(s.world, s.run, h, v)).filter(|n| !n.is_empty());
         if own.is_some() && seen.contains(&own) {
             continue;

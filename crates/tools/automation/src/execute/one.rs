@@ -94,6 +94,17 @@ impl One<'_> {
     /// Runs the task.
     pub fn run(&self) -> TaskResult {
         let mut vars = Vars::new(self.world, Some(self.run), Some(self.host), Some(self.task));
+        if pileus_jinja::value::looks_like_template(&self.task.written) {
+            let written = Value::Str(pileus_jinja::Str::trusted(&*self.task.written));
+            // what can't be rendered is no action: the attempt to run it tells
+            if let Some(name) = self.world.resolve(&written, &vars).ok().and_then(|v| v.to_text().ok())
+                && !pileus_jinja::value::looks_like_template(&name)
+            {
+                let action = self.world.files.resolve_action(&name, &self.task.frame);
+                let task = Arc::new(self.task.acting(action, &name));
+                return One { task: &task, ..*self }.run();
+            }
+        }
         let name = name_of(self.world, self.task, &vars);
         let mut out = TaskResult {
             host: self.host.clone(),

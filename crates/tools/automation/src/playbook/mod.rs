@@ -76,6 +76,9 @@ pub fn plays(
         ))
         .at(value.origin().cloned()));
     };
+    if list.items().is_empty() {
+        return Err(Error::parser("A playbook must contain at least one play").at(value.origin().cloned()));
+    }
     let mut out = Vec::new();
     for entry in list.items() {
         let Some(map) = entry.as_dict() else {

@@ -151,10 +151,11 @@ const PYTHON: [&str; 35] = [
     "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
-/// Whether `name` may name a variable: a Python identifier in ASCII, no keyword.
+/// Whether `name` may name a variable: a Python identifier in ASCII, no keyword of its or of Jinja's.
 pub fn identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !PYTHON.contains(&name)
+        && !matches!(name, "true" | "false" | "none")
 }

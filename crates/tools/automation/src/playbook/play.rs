@@ -50,12 +50,9 @@ fn list(value: Value, what: &str) -> Result<Vec<Value>, Error> {
         Value::None => Ok(Vec::new()),
         other => Err(match what {
             "roles" => Error::parser(format!("roles must be a list, got: {}", class(&other))),
-            _ => Error::parser("A malformed block was encountered while loading a block.".to_owned())
-                .because(Error::parser(format!(
-                    "{} should be a list or None but is {}",
-                    other.repr(),
-                    class(&other)
-                ))),
+            _ => Error::parser(format!("A malformed block was encountered while loading {what}.")).because(
+                Error::parser(format!("{} should be a list or None but is {}", other.repr(), class(&other))),
+            ),
         }
         .at(other.origin().cloned())),
     }

@@ -72,6 +72,25 @@ impl Task {
             local: false,
         }
     }
+    /// The same task with another action: that which a template of it gives.
+    #[must_use]
+    pub fn acting(&self, action: Arc<str>, written: &str) -> Self {
+        Self {
+            id: self.id,
+            action,
+            written: written.into(),
+            args: self.args.clone(),
+            args_template: self.args_template.clone(),
+            keywords: self.keywords.clone(),
+            vars: self.vars.clone(),
+            loop_with: self.loop_with.clone(),
+            frame: self.frame.clone(),
+            origin: self.origin.clone(),
+            handler: self.handler,
+            implicit: self.implicit,
+            local: self.local,
+        }
+    }
     /// A keyword's value as written or inherited.
     pub fn keyword(&self, k: K) -> Option<&Value> {
         self.keywords.get(k)
@@ -307,6 +326,16 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
             .at(value.origin().cloned()));
     }
     (raw.args, raw.args_template) = arguments(&action, &args, value)?;
+    if !names::takes_text(&action)
+        && let Some(name) =
+            raw.args.keys().iter().filter_map(Value::as_str).find(|k| k.starts_with("_ansible_"))
+    {
+        return Err(Error::new(format!(
+            "Invalid parameter specified beginning with keyword '_ansible_' for action '{action}': '{name}'. \
+             The prefix '_ansible_' is reserved for internal use only."
+        ))
+        .at(value.origin().cloned()));
+    }
     match extra {
         Some(Value::Dict(d)) => {
             for (k, v) in d.items() {

@@ -105,7 +105,11 @@ class Engine:
         from ansible.module_utils.json_utils import _filter_non_json_lines
         text, warnings = _filter_non_json_lines(blob.decode('utf-8', 'surrogateescape'), objects_only=True)
         decoder = get_module_decoder(request.get('profile') or 'legacy', Direction.MODULE_TO_CONTROLLER)
-        return {'value': json.loads(text, cls=decoder), 'warnings': list(warnings)}, b''
+        value = json.loads(text, cls=decoder)
+        raised = value.get('exception') if isinstance(value, dict) else None
+        if hasattr(raised, 'event'):
+            value['exception'] = {'event': {'msg': raised.event.msg}}
+        return {'value': value, 'warnings': list(warnings)}, b''
 
     def op_filter(self, request, blob):
         return {'value': self.call(self.loader.filter_loader, request)}, b''

@@ -15,8 +15,8 @@ pub(super) const TESTS: &[(&str, Plain)] = &[
     ("skipped", |s, a| flag(s, &a, "skipped", "skipped")),
     ("reachable", |s, a| flag(s, &a, "unreachable", "reachable").map(|f| !f)),
     ("unreachable", |s, a| flag(s, &a, "unreachable", "unreachable")),
-    ("finished", |s, a| flag(s, &a, "finished", "finished")),
-    ("started", |s, a| flag(s, &a, "started", "started")),
+    ("finished", |s, a| job(s, &a, "finished")),
+    ("started", |s, a| job(s, &a, "started")),
     ("timedout", |s, a| timed_out(s, &a)),
 ];
 
@@ -35,6 +35,12 @@ fn get(state: &State<'_>, v: &Value, key: &str) -> Option<Value> {
 fn flag(state: &State<'_>, a: &Args, key: &str, test: &str) -> Result<bool, Error> {
     let v = result(state, a, test)?;
     get(state, &v, key).map_or(Ok(false), |v| v.truth())
+}
+
+/// What isn't asynchronous has started and finished.
+fn job(state: &State<'_>, a: &Args, key: &str) -> Result<bool, Error> {
+    let v = result(state, a, key)?;
+    get(state, &v, key).map_or(Ok(true), |v| v.truth())
 }
 
 fn changed(state: &State<'_>, a: &Args) -> Result<bool, Error> {

@@ -10,6 +10,7 @@ use crate::playbook::keyword::items;
 use crate::vars::Vars;
 use pileus_jinja::{Dict, Value};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 impl One<'_> {
@@ -87,6 +88,10 @@ impl One<'_> {
             }
         }
         let (value, error) = last;
+        let fields = match value.get("_ansible_no_log").is_some_and(|v| v.truth().unwrap_or(true)) {
+            true => Arc::new(Fields { no_log: true, ..(*fields).clone() }),
+            false => fields,
+        };
         if !fields.notify.is_empty() && flag(&value, "changed") {
             value.insert("_ansible_notify", Value::list(fields.notify.iter().map(Value::from).collect()));
         }
@@ -114,18 +119,26 @@ impl One<'_> {
         fields: &Arc<Fields>,
         args: &Dict,
     ) -> Result<(Dict, Option<Error>), Error> {
-        let mut cx = action::Cx {
-            world: self.world,
-            run: self.run,
-            host: self.host,
-            task: self.task,
-            vars,
-            fields,
-            args: args.copy(),
+        let outcome = if fields.timeout_s > 0 {
+            match self.within(vars, fields, args) {
+                Some(outcome) => outcome,
+                None => return Ok(self.timed_out(fields.timeout_s)),
+            }
+        } else {
+            action::run(&mut action::Cx {
+                world: self.world,
+                run: self.run,
+                host: self.host,
+                task: self.task,
+                vars,
+                fields,
+                args: args.copy(),
+            })
         };
         let task_failed = |e: Error| Error::new("Task failed.").at(self.task.origin.clone()).because(e);
-        match action::run(&mut cx) {
+        match outcome {
             Ok(value) => {
+                raised(&value);
                 finish(&value);
                 let error = flag(&value, "failed").then(|| {
                     let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
@@ -148,6 +161,12 @@ impl One<'_> {
                 let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
                 Ok((value, Some(task_failed(Error::new("Action failed.").because(Error::new(msg))))))
             }
+            Err(Failure::Raised(value)) => {
+                value.insert("failed", true);
+                finish(&value);
+                let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+                Ok((value, Some(task_failed(Error::new(msg)))))
+            }
             Err(Failure::Error(e)) => {
                 let e = task_failed(e);
                 Ok((failure(&e), Some(e)))
@@ -161,6 +180,41 @@ impl One<'_> {
                 Ok((d, Some(e)))
             }
         }
+    }
+
+    /// Runs the action within the task's `timeout`; `None` where it takes longer. What it does then goes on without us.
+    fn within(&self, vars: &Vars, fields: &Arc<Fields>, args: &Dict) -> Option<action::Outcome> {
+        let (tell, told) = channel();
+        let (world, run, host, task) =
+            (self.world.clone(), self.run.clone(), self.host.clone(), self.task.clone());
+        let (fields_of_it, args, mut vars) = (fields.clone(), args.copy(), vars.clone());
+        let work = move || {
+            let outcome = action::run(&mut action::Cx {
+                world: &world,
+                run: &run,
+                host: &host,
+                task: &task,
+                vars: &mut vars,
+                fields: &fields_of_it,
+                args,
+            });
+            // nobody waits any more once the time is up
+            let _ = tell.send(outcome);
+        };
+        std::thread::Builder::new().name("timed".into()).stack_size(16 << 20).spawn(work).ok()?;
+        told.recv_timeout(Duration::from_secs(u64::try_from(fields.timeout_s).unwrap_or(0))).ok()
+    }
+
+    fn timed_out(&self, period_s: i64) -> (Dict, Option<Error>) {
+        let e = Error::new(format!("Timed out after {period_s} second(s)."));
+        let e = Error::new("Task failed.").at(self.task.origin.clone()).because(e);
+        let d = failure(&e);
+        d.insert("changed", false);
+        let how = Dict::new();
+        how.insert("frame", "Configure `DISPLAY_TRACEBACK` to see a traceback on timeout errors.");
+        how.insert("period", period_s);
+        d.insert("timedout", Value::Dict(how));
+        (d, Some(e))
     }
 
     /// `changed_when` and `failed_when`.
@@ -212,6 +266,20 @@ impl One<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The message of an exception that a module in Python did not catch.
+fn raised(d: &Dict) {
+    let message = |v: Value| {
+        let event = v.as_dict()?.get("event")?;
+        event.as_dict()?.get("msg")?.to_text().ok()
+    };
+    if d.contains("msg") || !flag(d, "failed") {
+        return;
+    }
+    if let Some(message) = d.get("exception").and_then(message) {
+        d.insert("msg", message);
     }
 }
 

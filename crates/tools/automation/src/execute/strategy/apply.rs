@@ -114,7 +114,12 @@ impl<'a> Strategy<'a> {
             for name in names.items() {
                 let name = name.to_text().unwrap_or_default();
                 if self.iterator.handlers().iter().any(|h| meta::answers(self.world, self.run, h, &name)) {
-                    if let Some(s) = self.iterator.state_mut(&r.host)
+                    if self.iterator.state(&r.host).is_some_and(super::super::iterator::State::is_flushing) {
+                        // handlers are under way: it joins them
+                        for h in meta::called(self, &name) {
+                            self.iterator.notify(&h, &r.host);
+                        }
+                    } else if let Some(s) = self.iterator.state_mut(&r.host)
                         && !s.notifications.contains(&name)
                     {
                         s.notifications.push(name.clone());

@@ -196,7 +196,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn role_frame(&self, role: &Arc<Role>, outer: &Arc<Frame>) -> Arc<Frame> {
-        let mut frame = outer.inside(&role.request.keywords);
+        let mut keywords = role.request.keywords.clone();
+        if let Some(collections) = role.meta.get("collections").filter(|c| !c.is_none()) {
+            keywords.set(K::Collections, collections);
+        }
+        let mut frame = outer.inside(&keywords);
         frame.role = Some(role.clone());
         frame.chain.push(role.clone());
         Arc::new(frame)
