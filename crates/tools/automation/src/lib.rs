@@ -16,6 +16,7 @@ mod delay;
 pub mod display;
 mod error;
 pub mod execute;
+mod interrupt;
 pub mod inventory;
 pub mod lookup;
 pub mod playbook;

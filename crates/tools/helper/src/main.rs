@@ -2,15 +2,17 @@
 //!
 //! The controller starts it over SSH (or through sudo, or in a container) and speaks frames on its standard input and
 //! output (`pileus_modules::frame`). Each request has a thread of its own, so many are in flight. It ends with its
-//! input. It is static, never calls NSS, and needs nothing of the target but a kernel.
+//! input (see `ending`). It is static, never calls NSS, and needs nothing of the target but a kernel.
 //!
 //! ```text
 //! helper                serves
 //! helper --async        runs one module in the background (see `background`)
 //! helper --version      says that it can be executed here
+//! helper --bytes        how long its own file is: a copy that was cut off says another number
 //! ```
 
 mod background;
+mod ending;
 mod exec;
 mod files;
 mod module;
@@ -22,12 +24,18 @@ use std::sync::Arc;
 use pileus_modules::frame::Frame;
 use serde_json::json;
 
+use crate::ending::Running;
 use crate::output::Output;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == "--async") {
         std::process::exit(background::run());
+    }
+    if arguments.iter().any(|a| a == "--bytes") {
+        let length = std::fs::metadata("/proc/self/exe").map_or(0, |m| m.len());
+        println!("{length}");
+        return;
     }
     if arguments.iter().any(|a| a == "--version") {
         println!("pileus-helper {}", env!("CARGO_PKG_VERSION"));
@@ -40,20 +48,26 @@ fn main() {
     if output.hello(&hello()).is_err() {
         return;
     }
+    let running = Arc::new(Running::default());
     let mut input = BufReader::new(io::stdin());
     while let Ok(Some(frame)) = Frame::read(&mut input) {
         if frame.text("op") == Some("fetched") {
             output.answer(frame);
             continue;
         }
-        let output = output.clone();
-        let handle = move || dispatch(frame, &output);
+        running.begin();
+        let (output, running) = (output.clone(), running.clone());
+        let handle = move || {
+            dispatch(frame, &output);
+            running.end();
+        };
         // A machine out of threads answers later rather than never.
         if let Err(error) = std::thread::Builder::new().stack_size(2 << 20).spawn(handle.clone()) {
             eprintln!("helper: no thread: {error}");
             handle();
         }
     }
+    running.finish();
 }
 
 fn dispatch(frame: Frame, output: &Arc<Output>) {

@@ -182,7 +182,8 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
             .tempfile()
             .map_err(|e| Failure::Error(Error::new(e.to_string())))?;
         t.write_all(data).and_then(|()| t.flush()).map_err(|e| Failure::Error(Error::new(e.to_string())))?;
-        (t.path().display().to_string(), Some(t), false)
+        let noted = crate::interrupt::Temporary::note(t.path());
+        (t.path().display().to_string(), Some((t, noted)), false)
     } else {
         let path = remote::temporary(&sum[..16]);
         c.put(&mut { data }, &path, Some(0o600), as_user.as_ref()).map_err(remote::lost)?;

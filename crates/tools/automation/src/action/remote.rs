@@ -113,6 +113,11 @@ pub fn connect(cx: &Cx<'_>) -> Result<(Arc<Connection>, Option<Become>), Failure
             plugin,
             host: host.to_owned(),
             executable: executable.unwrap_or_else(|| "/bin/sh".into()),
+            timeout_s: vars
+                .var("ansible_local_become_success_timeout")
+                .and_then(|s| s.parse().ok())
+                .filter(|s| *s > 0)
+                .unwrap_or(10),
             helper: true,
             ..Options::default()
         }

@@ -226,7 +226,9 @@ pub fn world(
             extra_default(&extra, var, v);
         }
     }
-    Ok(World::new(files, inventory, options, extra, Callbacks::new(callbacks)))
+    let world = World::new(files, inventory, options, extra, Callbacks::new(callbacks));
+    crate::interrupt::watch(&world);
+    Ok(world)
 }
 
 fn extra_default(extra: &Dict, name: &str, value: &str) {

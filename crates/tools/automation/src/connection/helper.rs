@@ -56,7 +56,7 @@ impl Helper {
                 }
                 let Some(input) = &mut spawned.input else { return Ok(None) };
                 // A script that found no place for it has ended: its exit is read next.
-                let _ = input.write(&program.bytes);
+                let _ = input.write_static(&program.bytes);
                 pushed = true;
             }
             match spawned.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -45,6 +45,12 @@ pub struct Options {
     pub control_path: Option<String>,
     /// See `control_path`.
     pub control_path_dir: String,
+    /// How the password is handed to the `ssh` program, where that is said: `ssh_askpass`, `sshpass`, `disable`.
+    pub password_mechanism: Option<String>,
+    /// The prompt that `sshpass` waits for, where it isn't its own.
+    pub sshpass_prompt: Option<String>,
+    /// How much the `ssh` program tells of itself: the number of its `-v`.
+    pub verbosity: u8,
     /// Whether commands may get a terminal.
     pub use_tty: bool,
     /// PKCS#11 provider.
@@ -147,6 +153,18 @@ impl Options {
                     setting(&["ANSIBLE_SSH_CONTROL_PATH_DIR"], &[("ssh_connection", "control_path_dir")])
                 })
                 .unwrap_or_else(|| "~/.ansible/cp".into()),
+            password_mechanism: text(var(&["ansible_ssh_password_mechanism"]).or_else(|| {
+                setting(&["ANSIBLE_SSH_PASSWORD_MECHANISM"], &[("ssh_connection", "password_mechanism")])
+            })),
+            sshpass_prompt: text(
+                var(&["ansible_sshpass_prompt"]).or_else(|| {
+                    setting(&["ANSIBLE_SSHPASS_PROMPT"], &[("ssh_connection", "sshpass_prompt")])
+                }),
+            ),
+            verbosity: var(&["ansible_ssh_verbosity"])
+                .or_else(|| setting(&["ANSIBLE_SSH_VERBOSITY"], &[("ssh_connection", "verbosity")]))
+                .and_then(|n| n.trim().parse().ok())
+                .unwrap_or(0),
             use_tty: boolean(
                 var(&["ansible_ssh_use_tty"])
                     .or_else(|| setting(&["ANSIBLE_SSH_USETTY"], &[("ssh_connection", "usetty")])),

@@ -213,6 +213,7 @@ impl Connection {
         if fetcher.is_some() {
             native.fetch = Some(&mut fetch);
         }
+        let _running = crate::interrupt::Module::begin();
         pileus_modules::run(native)
     }
 
@@ -304,7 +305,9 @@ impl Connection {
         let line =
             if self.transport.name() == "local" { line } else { format!("{shell} -c {}", quote(&line)) };
         let mut spawned = self.transport.spawn(&line, tty)?;
-        let wait = Duration::from_secs(self.options.timeout_s + 2);
+        // The connection's own time is over then; the prompt has a little more.
+        let more = if self.transport.name() == "local" { 0 } else { 2 };
+        let wait = Duration::from_secs(self.options.timeout_s + more);
         let (stdout, stderr) = negotiate(&mut spawned, user, &key, wait)?;
         Ok((spawned, stdout, stderr))
     }

@@ -26,6 +26,11 @@ pub enum Event {
 pub trait Input: Send {
     /// Writes all of it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes all of what lives as long as the process (the helper), which a queue needn't copy for each host.
+    fn write_static(&mut self, bytes: &'static [u8]) -> io::Result<()> {
+        self.write(bytes)
+    }
 }
 
 /// A running command.

@@ -179,6 +179,14 @@ pub fn resolve(options: &Options) -> Wanted {
     if options.pkcs11_provider.is_some() {
         wanted.program("pkcs11_provider");
     }
+    if options.verbosity > 0 {
+        wanted.program("verbosity");
+    }
+    if options.password.is_some()
+        && let Some(mechanism) = &options.password_mechanism
+    {
+        wanted.program(format!("password_mechanism {mechanism}"));
+    }
     arguments(&options.ssh_args, &mut wanted, &mut files);
     // What the plugin itself passes comes after the arguments.
     if !options.host_key_checking {

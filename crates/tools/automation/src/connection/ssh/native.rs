@@ -2,6 +2,7 @@
 //!
 //! The protocol runs on one background thread for all hosts; callers' threads wait for their own answers only.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -25,6 +26,9 @@ use crate::connection::{Error, Options};
 
 /// How many pieces of output wait to be read before the host does.
 const BACKLOG: usize = 256;
+
+/// The most bytes of a large input that are handed to the protocol at once.
+const PART_BYTES: usize = 32 * 1024;
 
 /// One host.
 pub struct Native {
@@ -378,18 +382,36 @@ async fn start(
     Ok(Spawned { input: Some(Box::new(Writer(bytes))), events })
 }
 
-struct Writer(UnboundedSender<Vec<u8>>);
+struct Writer(UnboundedSender<Cow<'static, [u8]>>);
 
 impl Input for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.0.send(Cow::Owned(bytes.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn write_static(&mut self, bytes: &'static [u8]) -> io::Result<()> {
+        self.0.send(Cow::Borrowed(bytes)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
 /// Writes what comes; then the input's end.
-async fn send(write: ChannelWriteHalf<client::Msg>, mut pieces: UnboundedReceiver<Vec<u8>>) {
+async fn send(write: ChannelWriteHalf<client::Msg>, mut pieces: UnboundedReceiver<Cow<'static, [u8]>>) {
     while let Some(piece) = pieces.recv().await {
-        if write.data_bytes(piece).await.is_err() {
+        let sent = match piece {
+            Cow::Owned(bytes) => write.data_bytes(bytes).await,
+            // In parts, so that what waits to be sent is never the whole of it for every host.
+            Cow::Borrowed(bytes) => {
+                let mut sent = Ok(());
+                for part in bytes.chunks(PART_BYTES) {
+                    sent = write.data_bytes(part).await;
+                    if sent.is_err() {
+                        break;
+                    }
+                }
+                sent
+            }
+        };
+        if sent.is_err() {
             return;
         }
     }

@@ -35,6 +35,9 @@ impl Program {
         let persists = extra.iter().any(|a| a.to_lowercase().contains("controlpersist"));
         let has_path = extra.iter().any(|a| a.to_lowercase().contains("controlpath"));
         let mut words: Vec<String> = extra;
+        if options.verbosity > 0 {
+            words.insert(0, format!("-{}", "v".repeat(usize::from(options.verbosity.min(6)))));
+        }
         let mut option = |text: String| words.extend(["-o".to_string(), text]);
         if !options.host_key_checking {
             option("StrictHostKeyChecking=no".into());
@@ -45,7 +48,7 @@ impl Program {
         if let Some(file) = &options.private_key_file {
             option(format!("IdentityFile=\"{}\"", path(file).display()));
         }
-        if options.password.is_none() {
+        if self.password().is_none() {
             option("KbdInteractiveAuthentication=no".into());
             option("PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey".into());
             option("PasswordAuthentication=no".into());
@@ -84,9 +87,30 @@ impl Program {
         Ok(directory.join(hash).to_string_lossy().into_owned())
     }
 
+    /// The password, unless the user wants none to be handed on.
+    fn password(&self) -> Option<&str> {
+        let disabled = self.options.password_mechanism.as_deref() == Some("disable");
+        self.options.password.as_deref().filter(|_| !disabled)
+    }
+
+    /// `sshpass` and its options, where it is to hand the password on.
+    fn sshpass(&self) -> Vec<OsString> {
+        if self.password().is_none() || self.options.password_mechanism.as_deref() != Some("sshpass") {
+            return Vec::new();
+        }
+        let mut argv: Vec<OsString> = vec!["sshpass".into(), "-e".into()];
+        if let Some(prompt) = &self.options.sshpass_prompt {
+            argv.extend(["-P".into(), prompt.into()]);
+        }
+        argv
+    }
+
     /// The environment by which the program asks us for the password: itself answers, called by `SSH_ASKPASS`.
     fn environment(&self) -> Result<(Environment, Option<Askpass>), Error> {
-        let Some(password) = &self.options.password else { return Ok((Vec::new(), None)) };
+        let Some(password) = self.password() else { return Ok((Vec::new(), None)) };
+        if self.options.password_mechanism.as_deref() == Some("sshpass") {
+            return Ok((vec![("SSHPASS".into(), password.into())], None));
+        }
         let askpass = Askpass::new(password)?;
         let environment = [
             ("SSH_ASKPASS", askpass.script.to_string_lossy().into_owned()),
@@ -102,12 +126,22 @@ impl Transport for Program {
     }
 
     fn spawn(&self, command: &str, tty: bool) -> Result<Spawned, Error> {
-        let mut argv = vec![OsString::from(&self.options.ssh_executable)];
+        let mut argv = self.sshpass();
+        argv.push(OsString::from(&self.options.ssh_executable));
         argv.extend(self.arguments(tty)?);
         argv.push(self.options.host.clone().into());
         argv.push(command.into());
         let (environment, askpass) = self.environment()?;
+        if crate::display::verbosity() >= 3 {
+            let words: Vec<String> = argv.iter().map(|w| spawn::quote(&w.to_string_lossy())).collect();
+            crate::display::verbose(3, &format!("<{}> SSH: EXEC {}", self.options.host, words.join(" ")));
+        }
         let mut spawned = spawn::program(&argv, &environment).map_err(|e| {
+            if e.kind() == std::io::ErrorKind::NotFound && argv[0] == "sshpass" {
+                return Error::Failed(
+                    "to use the password_mechanism=sshpass, you must install the sshpass program".into(),
+                );
+            }
             Error::Failed(format!("Unable to execute ssh command line on a controller due to: {e}"))
         })?;
         if let Some(askpass) = askpass
