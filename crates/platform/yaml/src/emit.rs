@@ -132,9 +132,7 @@ fn text(s: &str, out: &mut String) {
     } else if s.chars().any(|c| c.is_control() || c == '\u{feff}' || c == '\u{2028}' || c == '\u{2029}') {
         // A JSON string is a YAML double-quoted one, but for the line breaks that JSON does not know.
         let json = Json::String(s.to_owned()).to_string();
-        out.push_str(
-            &json.replace('\u{85}', "\\N").replace('\u{2028}', "\\L").replace('\u{2029}', "\\P"),
-        );
+        out.push_str(&json.replace('\u{85}', "\\N").replace('\u{2028}', "\\L").replace('\u{2029}', "\\P"));
     } else {
         out.push('\'');
         out.push_str(&s.replace('\'', "''"));

@@ -154,6 +154,14 @@ pub fn deprecated(message: &str, version: &str, help: Option<&str>) {
     }
 }
 
+/// What only `ANSIBLE_DEBUG` shows: with the process and the time.
+pub fn debug(message: &str) {
+    if crate::config::current().bool("DEFAULT_DEBUG") {
+        let now = jiff::Timestamp::now();
+        out(&format!(" {:6} {:.5}: {message}", std::process::id(), now.as_microsecond() as f64 / 1e6));
+    }
+}
+
 /// Says `message` where at least `level` times `-v` was given.
 pub fn verbose(level: u8, message: &str) {
     if verbosity() >= level {

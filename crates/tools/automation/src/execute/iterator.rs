@@ -119,10 +119,14 @@ impl State {
             _ => None,
         }
     }
+    /// The part of the block it is in; while handlers run, that from which they were flushed.
+    fn part_of(&self) -> Phase {
+        if self.phase == Phase::Handlers { self.before_flush } else { self.phase }
+    }
     /// Whether the innermost active state is in `rescue` or `always` of something.
     fn any(&self, test: &dyn Fn(&State) -> bool) -> bool {
         test(self)
-            || match self.phase {
+            || match self.part_of() {
                 Phase::Tasks => self.child_tasks.as_ref(),
                 Phase::Rescue => self.child_rescue.as_ref(),
                 Phase::Always => self.child_always.as_ref(),

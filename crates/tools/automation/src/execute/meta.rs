@@ -49,7 +49,19 @@ fn rendered(
 }
 
 fn by_name(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
-    let Some(own) = handler.name().and_then(|v| rendered(world, run, handler, v)) else { return false };
+    let Some(v) = handler.name() else { return false };
+    let Some(own) = rendered(world, run, handler, v) else {
+        if handler.keyword(K::Listen).is_none() {
+            let text = v.to_text().unwrap_or_default();
+            let vars = Vars::new(world, Some(run), None, Some(handler));
+            let why = world.resolve(v, &vars).err().map(|e| Error::from(e).brief()).unwrap_or_default();
+            display::warning(&format!(
+                "Handler '{text}' is unusable because it has no listen topics and the name could not be templated \
+                 (host-specific variables are not supported in handler names). The error: {why}"
+            ));
+        }
+        return false;
+    };
     if own == name {
         return true;
     }
@@ -123,24 +135,31 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
                 continue;
             }
         }
-        let shown = !task.implicit
-            && matches!(
-                what.as_str(),
-                "end_host"
-                    | "end_play"
-                    | "end_batch"
-                    | "end_role"
-                    | "clear_host_errors"
-                    | "clear_facts"
-                    | "refresh_inventory"
-                    | "reset_connection"
-                    | "flush_handlers"
-            );
-        if shown {
-            display::verbose(1, &format!("META: {}", told(&what, host)));
+        if what == "flush_handlers"
+            && task.implicit
+            && s.iterator.state(host).is_some_and(|st| st.notifications.is_empty())
+            && !s.iterator.notified.values().any(|hosts| hosts.contains(host))
+        {
+            display::debug(&format!("No handler notifications for {host}, skipping."));
+            first = false;
+            continue;
+        }
+        let header = format!("META: {}", told(&what, host));
+        if task.implicit {
+            display::debug(&header)
+        } else {
+            display::verbose(2, &header)
+        }
+        if task.handler {
+            s.iterator.handled(task, host);
         }
         match what.as_str() {
             "flush_handlers" => {
+                if task.handler {
+                    return Err(
+                        Error::new("flush_handlers cannot be used as a handler").at(task.origin.clone())
+                    );
+                }
                 let names = s
                     .iterator
                     .state_mut(host)
@@ -232,6 +251,7 @@ fn told(what: &str, host: &str) -> String {
         "clear_facts" => format!("cleared facts for {host}"),
         "refresh_inventory" => "inventory successfully refreshed".into(),
         "reset_connection" => "reset connection".into(),
-        _ => "triggered running handlers".to_owned() + &format!(" for {host}"),
+        "flush_handlers" => format!("triggered running handlers for {host}"),
+        other => other.to_owned(),
     }
 }

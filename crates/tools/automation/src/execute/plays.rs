@@ -17,7 +17,9 @@ use super::{Run, World};
 
 /// Whether a task is to run by its tags.
 pub fn chosen(world: &World, play: &Play, task: &Task) -> bool {
-    if task.implicit {
+    // a play left out as a whole flushes no handlers either
+    let flushes = task.implicit && task.meta_action().as_deref() == Some("flush_handlers");
+    if task.implicit && !(flushes && task.keyword(K::Tags).is_some()) {
         return true;
     }
     let (only, skip) = (&world.options.tags, &world.options.skip_tags);

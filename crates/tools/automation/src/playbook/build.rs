@@ -113,6 +113,10 @@ impl Builder<'_> {
                 .at(item.origin().cloned()));
             };
             if map.contains("block") {
+                if handlers {
+                    return Err(Error::parser("Using a block as a handler is not supported.")
+                        .at(item.origin().cloned()));
+                }
                 out.push(Node::Block(self.block(item, map, frame, handlers)?));
                 continue;
             }

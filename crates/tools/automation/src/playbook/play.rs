@@ -49,7 +49,9 @@ fn list(value: Value, what: &str) -> Result<Vec<Value>, Error> {
         Value::List(l) => Ok(l.items()),
         Value::None => Ok(Vec::new()),
         other => Err(match what {
-            "roles" => Error::parser(format!("roles must be a list, got: {}", class(&other))),
+            "roles" => Error::parser("A malformed role declaration was encountered.").because(Error::parser(
+                format!("ds ({}) should be a list but was a {}", other.repr(), class(&other)),
+            )),
             _ => Error::parser(format!("A malformed block was encountered while loading {what}.")).because(
                 Error::parser(format!("{} should be a list or None but is {}", other.repr(), class(&other))),
             ),

@@ -144,11 +144,10 @@ pub fn request(entry: &Value) -> Result<Request, Error> {
     match entry {
         Value::Str(s) => {
             let spec = s.as_str();
-            if spec.contains(',') && !spec.contains("{{") {
-                r.name = spec.split(',').next().unwrap_or_default().trim().to_owned();
-            } else {
-                r.name = spec.to_owned();
+            if spec.contains(',') {
+                return Err(Error::new(format!("Invalid old style role requirement: {spec}")).at(at()));
             }
+            r.name = spec.to_owned();
         }
         Value::Int(n) => r.name = n.to_string(),
         Value::Dict(d) => {

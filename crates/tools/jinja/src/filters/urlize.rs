@@ -44,7 +44,9 @@ struct Style {
 impl Style {
     fn link(&self, address: &str, shown: &str) -> String {
         let shown = match self.limit {
-            Some(n) if shown.chars().count() > n => format!("{}...", shown.chars().take(n).collect::<String>()),
+            Some(n) if shown.chars().count() > n => {
+                format!("{}...", shown.chars().take(n).collect::<String>())
+            }
             _ => shown.to_owned(),
         };
         format!("<a href=\"{address}\"{}>{shown}</a>", self.attributes)
@@ -131,8 +133,13 @@ fn urlize(_: &State<'_>, a: Args) -> Result<Value, Error> {
         }
         schemes.push(s);
     }
-    let style =
-        Style { limit, attributes, schemes, web: translate(WEB, true, false)?, mail: translate(MAIL, false, false)? };
+    let style = Style {
+        limit,
+        attributes,
+        schemes,
+        web: translate(WEB, true, false)?,
+        mail: translate(MAIL, false, false)?,
+    };
     let mut out = String::with_capacity(text.len() * 2);
     let mut word = String::new();
     for c in text.chars() {

@@ -1,6 +1,7 @@
 //! Jinja's and ansible-core's tests, those that need no I/O.
 
 mod results;
+mod tags;
 mod values;
 mod versions;
 
@@ -12,7 +13,7 @@ type Plain = fn(&State<'_>, Args) -> Result<bool, Error>;
 
 /// Registers all of them.
 pub(crate) fn register(engine: &mut Engine) {
-    for table in [results::TESTS, values::TESTS, versions::TESTS] {
+    for table in [results::TESTS, tags::TESTS, values::TESTS, versions::TESTS] {
         for (name, f) in table {
             engine.put_test(name, Arc::new(*f), false, false);
         }

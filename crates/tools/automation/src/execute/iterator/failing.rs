@@ -47,7 +47,9 @@ impl Iterator {
     /// Whether a failure of this host's current task would be rescued.
     pub fn is_rescuing(&self, host: &str) -> bool {
         self.states.get(host).is_some_and(|s| {
-            s.any(&|s| s.phase == Phase::Tasks && s.blocks.get(s.block).is_some_and(|b| !b.rescue.is_empty()))
+            s.any(&|s| {
+                s.part_of() == Phase::Tasks && s.blocks.get(s.block).is_some_and(|b| !b.rescue.is_empty())
+            })
         })
     }
 

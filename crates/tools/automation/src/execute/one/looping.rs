@@ -77,6 +77,16 @@ impl One<'_> {
             }
             let done = self.once(vars, out);
             let value = done.value;
+            // the next item sees what this one has set
+            if matches!(&*self.task.action, "set_fact" | "include_vars")
+                && let Some(Value::Dict(facts)) = value.get("ansible_facts")
+            {
+                for (k, v) in facts.items() {
+                    if let Some(name) = k.as_str() {
+                        vars.set(name, v);
+                    }
+                }
+            }
             value.insert(&*control.var, item.clone());
             value.insert("ansible_loop_var", &*control.var);
             if let Some(index) = &control.index {

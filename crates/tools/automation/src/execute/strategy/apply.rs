@@ -32,7 +32,9 @@ impl<'a> Strategy<'a> {
             }
         }
         if r.task.handler {
-            self.iterator.handled(&r.task, &host);
+            for h in everyone() {
+                self.iterator.handled(&r.task, &h);
+            }
         }
         if r.unreachable() {
             if r.fields.ignore_unreachable {
