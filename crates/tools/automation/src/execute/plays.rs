@@ -19,11 +19,14 @@ use super::{Run, World};
 pub fn chosen(world: &World, play: &Play, task: &Task) -> bool {
     // a play left out as a whole flushes no handlers either
     let flushes = task.implicit && task.meta_action().as_deref() == Some("flush_handlers");
-    if task.implicit && !(flushes && task.keyword(K::Tags).is_some()) {
+    if task.implicit && !flushes {
         return true;
     }
     let (only, skip) = (&world.options.tags, &world.options.skip_tags);
-    let tags = tags_of(world, play, task);
+    let mut tags = tags_of(world, play, task);
+    if flushes {
+        tags.push("always".into());
+    }
     let has = |t: &str| tags.iter().any(|x| x == t);
     let tagged = !tags.is_empty() && (tags.len() != 1 || !has("untagged"));
     let mut run = true;
