@@ -33,8 +33,6 @@ pub enum Failure {
     Result(Dict),
     /// The action gave up: a message, and what else its result holds.
     Raised(Dict),
-    /// A result that failed, and why in words of its own.
-    Told(Dict, Error),
     /// An error.
     Error(Error),
     /// The host cannot be reached.
@@ -168,23 +166,6 @@ impl Cx<'_> {
     }
 }
 
-/// Whether an action never needs its host.
-pub fn stays_here(action: &str) -> bool {
-    matches!(
-        action,
-        "add_host"
-            | "assert"
-            | "debug"
-            | "fail"
-            | "group_by"
-            | "include_vars"
-            | "pause"
-            | "set_fact"
-            | "set_stats"
-            | "validate_argument_spec"
-    )
-}
-
 /// Actions whose failures are said to be the action's, not a module's.
 pub fn on_controller(action: &str) -> bool {
     names::ACTIONS.contains(&action)
@@ -223,9 +204,6 @@ pub fn defaults_apply(name: &str, action: &str) -> bool {
 /// # Errors
 /// Where it fails, or the host cannot be reached.
 pub fn run(cx: &mut Cx<'_>) -> Outcome {
-    if python::wanted(cx) {
-        return python::task(cx);
-    }
     match &*cx.task.action.clone() {
         "debug" => basic::debug(cx),
         "set_fact" => basic::set_fact(cx),

@@ -20,10 +20,6 @@ use super::{Cx, Failure, Outcome};
 pub struct Connections(OnceLock<Pool>, super::python::Python);
 
 impl Connections {
-    /// The plugins in Python.
-    pub fn python(&self) -> &super::python::Python {
-        &self.1
-    }
     fn pool(&self) -> &Pool {
         self.0.get_or_init(Pool::default)
     }
@@ -65,28 +61,6 @@ impl connection::Settings for Vars {
         let file = config::current().ini();
         ini.iter().find_map(|(s, k)| file.get(s, k).map(str::to_owned))
     }
-}
-
-/// The connection plugin and the become method of a task, where they are not ours but a plugin's in Python.
-pub fn foreign(cx: &Cx<'_>) -> bool {
-    use connection::Settings;
-    let other;
-    let (vars, host): (&Vars, &str) = match &cx.fields.delegate_to {
-        Some(to) => {
-            other = Vars::new(cx.world, Some(cx.run), Some(to), None);
-            (&other, to)
-        }
-        None => (&*cx.vars, cx.host),
-    };
-    let plugin = plugin(cx.world, vars, host, cx.fields.connection.as_deref());
-    if !connection::known(&plugin) {
-        return true;
-    }
-    if !cx.fields.r#become {
-        return false;
-    }
-    let method = vars.var("ansible_become_method").or_else(|| cx.fields.become_method.clone());
-    method.is_some_and(|m| !connection::Become::known(m.rsplit('.').next().unwrap_or(&m)))
 }
 
 /// The connection plugin for a host.
@@ -284,7 +258,7 @@ pub fn wait_for_connection(cx: &mut Cx<'_>) -> Outcome {
             let why = match e {
                 Failure::Unreachable(m) => m,
                 Failure::Error(e) => e.brief(),
-                Failure::Result(d) | Failure::Raised(d) | Failure::Told(d, _) => {
+                Failure::Result(d) | Failure::Raised(d) => {
                     d.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default()
                 }
             };

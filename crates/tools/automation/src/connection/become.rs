@@ -68,11 +68,6 @@ const SU_PROMPTS: &[&str] = &[
 ];
 
 impl Become {
-    /// Whether a method is one of ours.
-    pub fn known(method: &str) -> bool {
-        matches!(method, "sudo" | "su" | "doas")
-    }
-
     /// The default way: sudo.
     pub fn sudo(user: &str) -> Self {
         Become {

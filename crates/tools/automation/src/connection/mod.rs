@@ -32,8 +32,3 @@ pub use options::{Options, Settings};
 pub use run::{Connection, Job, ModuleCall, Output, Pool};
 pub use spawn::quote;
 pub use ssh::private_key_of;
-
-/// Whether a connection plugin's work is done here, or refused here.
-pub fn known(plugin: &str) -> bool {
-    matches!(plugin, "local" | "ssh" | "smart" | "paramiko" | "paramiko_ssh" | "docker" | "winrm" | "psrp")
-}

@@ -147,31 +147,6 @@ impl Files {
         places.iter().find_map(|p| module_in(p, name))
     }
 
-    /// The action plugin in Python for `name`, where the role, the playbook, the settings or a collection has one.
-    pub fn action_plugin(&self, name: &str, frame: &Frame) -> Option<String> {
-        let short = names::short(name);
-        let role = frame.role.as_deref();
-        let key = format!("action {}|{name}", role.map_or("", |r| &*r.path));
-        if let Some(found) = self.libraries.read().get(&key) {
-            return found.clone();
-        }
-        let mut places = Vec::new();
-        let mut file = short.to_owned();
-        if let [space, collection, rest] = short.splitn(3, '.').collect::<Vec<_>>()[..] {
-            places.extend(
-                self.collection(&format!("{space}.{collection}")).map(|d| format!("{d}/plugins/action")),
-            );
-            file = rest.replace('.', "/");
-        } else if name == short || name.starts_with("ansible.legacy.") {
-            places.extend(role.map(|r| format!("{}/action_plugins", r.path)));
-            places.push(format!("{}/action_plugins", self.base()));
-            places.extend(config::current().list("DEFAULT_ACTION_PLUGIN_PATH"));
-        }
-        let found = places.iter().map(|p| format!("{p}/{file}.py")).find(|p| Path::new(p).is_file());
-        self.libraries.write().insert(key, found.clone());
-        found
-    }
-
     /// Whether an action of that name can run.
     pub fn action_known(&self, name: &str, frame: &Frame) -> bool {
         let resolved = self.resolve_action(name, frame);

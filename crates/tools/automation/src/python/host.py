@@ -10,14 +10,13 @@ import struct
 import sys
 import traceback
 
-# One socket both ways, which was standard input; plugins print where the program prints, and read nothing.
-REQUESTS = os.fdopen(os.dup(0), 'rb')
-ANSWERS = os.fdopen(os.dup(0), 'wb', buffering=0)
-os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+# Plugins print; the answers' stream must stay ours.
+ANSWERS = os.fdopen(os.dup(1), 'wb', buffering=0)
+os.dup2(2, 1)
 
 
 def read_exactly(count):
-    data = REQUESTS.read(count)
+    data = sys.stdin.buffer.read(count)
     if len(data) < count:
         raise EOFError
     return data
@@ -133,27 +132,6 @@ class Engine:
             raise LookupError(f"lookup plugin ({request['name']}) not found")
         return {'value': plugin.run(request['terms'], variables=request.get('vars') or {}, **request.get('kwargs', {}))}, b''
 
-    def op_task(self, request, blob):
-        """Runs a task whose action, connection or become plugin is written in Python, by the reference's own executor."""
-        from ansible.executor.task_executor import TaskExecutor
-        from ansible.inventory.host import Host
-        from ansible.playbook.play_context import PlayContext
-        variables = request['vars']
-        name = variables['inventory_hostname']
-        keywords = {'name': request['name'], request['action']: request['args'], **request['keywords']}
-        play = self.play([keywords], request.get('collections'))
-        executor = TaskExecutor(Host(name), play.tasks[0].block[0], variables, PlayContext(play=play), self.data_loader, self.loader,
-                                Ignored(), Here())
-        result = executor.run()
-        return {'value': tidy(result)}, b''
-
-    def play(self, tasks, collections=None):
-        from ansible.playbook.play import Play
-        data = {'hosts': 'all', 'gather_facts': False, 'tasks': tasks}
-        if collections:
-            data['collections'] = collections
-        return Play.load(data, variable_manager=None, loader=self.data_loader)
-
     def op_exists(self, request, blob):
         """Whether there is a plugin of that kind and name, and where."""
         where = getattr(self.loader, request['kind'] + '_loader')
@@ -191,43 +169,6 @@ class Engine:
             old = getattr(plugin, 'get_host_vars' if isinstance(entity, Host) else 'get_group_vars')
             merged.update(old(entity.name) or {})
         return {'value': merged}, b''
-
-
-class Here:
-    """The variable manager of a task whose variables have come with it: those of the host that it is delegated to."""
-
-    def get_delegated_vars_and_hostname(self, templar, task, variables):
-        return {}, None
-
-
-class Ignored:
-    """Whom an executor tells of what nobody asks for here."""
-
-    def __getattr__(self, name):
-        return lambda *args, **keywords: None
-
-
-def chain(event):
-    """The messages of an error's event, from the outermost to its cause."""
-    messages = []
-    while event is not None:
-        messages.append(str(event.msg))
-        event = event.chain.event if event.chain else None
-    return messages
-
-
-def tidy(result):
-    """A result in JSON's values: errors and warnings as their messages."""
-    result = dict(result)
-    raised = result.pop('exception', None)
-    if hasattr(raised, 'event'):
-        result['_pileus_error'] = chain(raised.event)
-    if 'warnings' in result:
-        result['warnings'] = [': '.join(m.rstrip('.') for m in chain(w.event)) if hasattr(w, 'event') else str(w) for w in result['warnings']]
-    if 'deprecations' in result:
-        result['deprecations'] = [
-            {'msg': str(d.event.msg), 'version': d.version, 'date': d.date} if hasattr(d, 'event') else d for d in result['deprecations']]
-    return result
 
 
 def failure(error):

@@ -1,9 +1,7 @@
-//! The plugin host: a Python process with the installed ansible-core, spoken to in frames over a pair of sockets.
+//! The plugin host: a Python process with the installed ansible-core, spoken to in frames.
 
 use std::io::{BufReader, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use parking_lot::Mutex;
 use pileus_modules::Map;
@@ -57,8 +55,8 @@ enum State {
 
 struct Process {
     child: Child,
-    input: UnixStream,
-    output: BufReader<UnixStream>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Host {
@@ -142,16 +140,13 @@ impl Host {
 
     fn start(&self) -> Result<Process, String> {
         let python = self.setup.python.as_deref().unwrap_or("python3");
-        let failed = |e: std::io::Error| format!("{python}: {e}");
-        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let mut command = Command::new(python);
-        // Its outputs are ours: callbacks print.
-        command.args(["-c", SCRIPT]).stdin(Stdio::from(OwnedFd::from(theirs)));
-        let child = command.spawn().map_err(failed)?;
-        // The parent's end of the pair that is the child's input must not stay open here.
-        drop(command);
-        let output = BufReader::new(ours.try_clone().map_err(failed)?);
-        let mut process = Process { child, input: ours, output };
+        command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| format!("{python}: {e}"))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(format!("{python} has no streams"));
+        };
+        let mut process = Process { child, input, output: BufReader::new(output) };
         let mut start = Frame::new(0).with("op", "start").with("verbosity", self.setup.verbosity);
         if !self.setup.collections_paths.is_empty() {
             start = start.with("collections_paths", self.setup.collections_paths.clone());

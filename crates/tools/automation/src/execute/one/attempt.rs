@@ -167,11 +167,6 @@ impl One<'_> {
                 let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
                 Ok((value, Some(task_failed(Error::new(msg)))))
             }
-            Err(Failure::Told(value, e)) => {
-                value.insert("failed", true);
-                finish(&value);
-                Ok((value, Some(e.at(self.task.origin.clone()))))
-            }
             Err(Failure::Error(e)) => {
                 let e = task_failed(e);
                 Ok((failure(&e), Some(e)))
