@@ -142,7 +142,9 @@ impl Fields {
             Ok(get(k)?.and_then(|v| v.as_str().map(str::to_owned)))
         };
         let mut out = Self {
-            no_log: flag(K::NoLog)?,
+            no_log: get(K::NoLog)?
+                .and_then(|v| v.as_bool())
+                .unwrap_or_else(|| crate::config::current().bool("DEFAULT_NO_LOG")),
             ignore_errors: flag(K::IgnoreErrors)?,
             ignore_unreachable: flag(K::IgnoreUnreachable)?,
             check: get(K::CheckMode)?.and_then(|v| v.as_bool()).unwrap_or(world.options.check),
