@@ -5,6 +5,7 @@ pub mod argspec;
 pub mod background;
 pub mod basic;
 pub mod copy;
+pub mod count;
 pub mod facts;
 pub mod files;
 pub mod pause;
@@ -204,6 +205,7 @@ pub fn defaults_apply(name: &str, action: &str) -> bool {
 /// # Errors
 /// Where it fails, or the host cannot be reached.
 pub fn run(cx: &mut Cx<'_>) -> Outcome {
+    count::action();
     match &*cx.task.action.clone() {
         "debug" => basic::debug(cx),
         "set_fact" => basic::set_fact(cx),

@@ -31,6 +31,12 @@ pub const NAMES: [&str; 7] = [
 
 /// Runs the program called `name` with `args` (without the name itself); the exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {
+    let code = run(name, args);
+    crate::action::count::tell();
+    code
+}
+
+fn run(name: &str, args: &[OsString]) -> i32 {
     match name {
         "ansible" => adhoc::main(args),
         "ansible-playbook" => playbook::main(args),

@@ -58,6 +58,7 @@ pub fn run(
     r#become: Option<&Become>,
     job: Option<&Job>,
 ) -> Result<Map, Error> {
+    crate::action::count::python();
     let mut work = Work { host, connection, call, r#become, directory: None };
     let result = work.run(job);
     if let Some(directory) = work.directory.take().filter(|_| !call.keep_files && job.is_none()) {
