@@ -76,6 +76,13 @@ impl Containers for Agent {
     fn wait_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
         Box::pin(async move { self.containers.wait(id).await.map(state) })
     }
+    fn watch_container<'a>(
+        &'a self,
+        id: &'a str,
+        killed: &'a (dyn Fn() + Send + Sync),
+    ) -> BoxFuture<'a, Result<ContainerState>> {
+        Box::pin(async move { self.containers.watch(id, killed).await.map(state) })
+    }
     fn container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
         Box::pin(async move { self.containers.state(id).await.map(state) })
     }

@@ -156,6 +156,13 @@ pub trait Containers: Send + Sync + 'static {
     fn attach_container<'a>(&'a self, id: &'a str, wanted: Wanted) -> BoxFuture<'a, Result<Box<dyn Stream>>>;
     /// Returns once it has ended (at once where it doesn't run).
     fn wait_container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>>;
+    /// As [`Self::wait_container`]; calls `killed` each time that the kernel has killed something of it for want
+    /// of memory and the rest runs on.
+    fn watch_container<'a>(
+        &'a self,
+        id: &'a str,
+        killed: &'a (dyn Fn() + Send + Sync),
+    ) -> BoxFuture<'a, Result<ContainerState>>;
     /// How it is.
     fn container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>>;
     /// Every container with a writable layer here.

@@ -34,35 +34,46 @@ impl Write for Pieces {
     }
 }
 
-/// Reads pieces from a channel, awaited or not.
-pub struct FromPieces {
-    from: mpsc::Receiver<io::Result<Bytes>>,
+/// Where pieces come from.
+pub trait Source: Unpin {
+    /// The next piece; `None` after the last.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
+}
+
+impl Source for mpsc::Receiver<io::Result<Bytes>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.poll_recv(cx)
+    }
+}
+
+/// Reads pieces; those of a channel, awaited or not.
+pub struct FromPieces<S = mpsc::Receiver<io::Result<Bytes>>> {
+    from: S,
     piece: Bytes,
 }
 
-impl FromPieces {
+impl<S: Source> FromPieces<S> {
     /// What arrives at `from`.
-    pub fn new(from: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+    pub fn new(from: S) -> Self {
         Self { from, piece: Bytes::new() }
     }
 }
 
-impl AsyncRead for FromPieces {
+impl<S: Source> AsyncRead for FromPieces<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.piece.is_empty() {
-            match self.from.poll_recv(cx) {
+            match self.from.poll_piece(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Ready(Some(piece)) => self.piece = piece?,
             }
         }
         let n = buf.remaining().min(self.piece.len());
-        let piece = self.piece.split_to(n);
-        buf.put_slice(&piece);
+        buf.put_slice(&self.piece.split_to(n));
         Poll::Ready(Ok(()))
     }
 }

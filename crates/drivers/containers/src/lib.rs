@@ -123,6 +123,11 @@ pub trait Containers: Send + Sync + 'static {
     fn start<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<u32>>;
     fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> BoxFuture<'a, Result<Box<dyn Stream>>>;
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>>;
+    fn watch<'a>(
+        &'a self,
+        id: &'a str,
+        killed: &'a (dyn Fn() + Send + Sync),
+    ) -> BoxFuture<'a, Result<ContainerState>>;
     fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>>;
     fn list(&self) -> BoxFuture<'_, Result<Vec<String>>>;
     fn signal<'a>(&'a self, id: &'a str, signal: i32) -> BoxFuture<'a, Result<()>>;

@@ -26,6 +26,13 @@ impl Containers for Sim {
     fn wait<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
         no()
     }
+    fn watch<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a (dyn Fn() + Send + Sync),
+    ) -> BoxFuture<'a, Result<ContainerState>> {
+        no()
+    }
     fn state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
         no()
     }

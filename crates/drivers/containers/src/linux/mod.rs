@@ -27,7 +27,7 @@ use pileus_base::{Error, Result};
 use serde::Deserialize;
 use tokio::{io::AsyncReadExt, net::UnixStream};
 
-use self::plan::{Reply, Request};
+use self::plan::{OUT_OF_MEMORY, Reply, Request};
 use crate::{
     BoxFuture, ContainerSpec, ContainerState, Containers, ExecSpec, Stream, Wanted, apparmor,
     cgroups::{Group, Stats},
@@ -198,12 +198,12 @@ impl Linux {
         self.early.lock().remove(id);
         let dir = self.dir(id)?;
         let group = self.group(id);
+        // A frozen process doesn't die.
+        let thaw = group.clone();
+        blocking(move || if thaw.paused() { thaw.freeze(false) } else { Ok(()) }).await?;
         if let Some(pid) = self.pid(id).await? {
-            // A frozen process doesn't die.
-            let thaw = group.clone();
-            blocking(move || if thaw.paused() { thaw.freeze(false) } else { Ok(()) }).await?;
             kill(pid, libc::SIGKILL)?;
-            self.waited(id).await?;
+            self.waited(id, &|| {}).await?;
         }
         blocking(move || {
             for pid in group.pids() {
@@ -221,11 +221,13 @@ impl Linux {
         .await
     }
 
-    async fn waited(&self, id: &str) -> Result<ContainerState> {
+    async fn waited(&self, id: &str, killed: &(dyn Fn() + Send + Sync)) -> Result<ContainerState> {
         let request = Request { verb: b'w', ..Request::default() };
         if let Some((_, mut stream)) = self.ask(id, request).await? {
             // The supervisor lets go once it has written down how it ended; any error says it is gone.
-            let _ = stream.read(&mut [0]).await;
+            while let Ok(OUT_OF_MEMORY) = stream.read_u8().await {
+                killed();
+            }
         }
         self.ended(id)
     }
@@ -319,7 +321,14 @@ impl Containers for Linux {
         })
     }
     fn wait<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
-        Box::pin(self.waited(id))
+        Box::pin(self.waited(id, &|| {}))
+    }
+    fn watch<'a>(
+        &'a self,
+        id: &'a str,
+        killed: &'a (dyn Fn() + Send + Sync),
+    ) -> BoxFuture<'a, Result<ContainerState>> {
+        Box::pin(self.waited(id, killed))
     }
     fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<ContainerState>> {
         Box::pin(async move {

@@ -11,9 +11,12 @@
 
 extern crate alloc;
 
+mod client;
+mod end;
 mod groups;
 mod log;
 mod mounts;
+mod oom;
 mod plan;
 mod procfs;
 mod program;

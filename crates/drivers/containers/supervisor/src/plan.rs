@@ -283,6 +283,9 @@ pub const STDOUT: u8 = 2;
 /// Wants standard error.
 pub const STDERR: u8 = 4;
 
+/// What follows the answer of a `w`ait, once for each time that the kernel killed something for want of memory.
+pub const OUT_OF_MEMORY: u8 = b'o';
+
 shape! {
     /// What is asked over the socket, after 8 bytes of length.
     Request {

@@ -4,65 +4,53 @@
 //! Once a process has ended what is left of its output is read at once, so an exit code never waits for a
 //! reader; the supervisor itself stays until all have been told everything.
 
-use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, string::ToString, vec, vec::Vec};
 
 use crate::{
-    log::{self, Log},
-    plan::{Plan, Reply, Request, STDERR, STDIN, STDOUT, Wire, framed},
+    client::{Begins, Client},
+    log::Log,
+    oom::Oom,
+    plan::{OUT_OF_MEMORY, Plan, Reply, Request, STDERR, STDIN, STDOUT, Wire, framed},
     program, spawn,
-    sys::{
-        Doing, Errno, Fd, Result, Sysno, accept, chdir, listen, make_dir, read, rename, send, syscall,
-        unlink, wait, write,
-    },
+    sys::{Doing, Errno, Fd, Result, Sysno, accept, chdir, listen, syscall, unlink},
     users,
 };
 
 /// What may wait for a reader before its process is held back.
 const MOST: usize = 64 << 10;
 
-/// Somebody attached to a process, or still to say what is wanted.
-struct Client {
-    socket: Fd,
-    /// The request, until it is whole.
-    asking: Option<Vec<u8>>,
-    /// Which process; `None` for who waits for the container's end.
-    of: Option<usize>,
-    wanted: u8,
-    out: Vec<u8>,
-    /// Whether it may still write.
-    writes: bool,
-    gone: bool,
-}
-
 /// A process with its streams.
-struct Process {
-    exec: String,
-    pid: u32,
-    pidfd: Option<Fd>,
-    stdin: Option<Fd>,
+pub struct Process {
+    pub exec: String,
+    pub pid: u32,
+    pub pidfd: Option<Fd>,
+    pub stdin: Option<Fd>,
     /// On its way to standard input.
     input: Vec<u8>,
     close_stdin: bool,
-    output: [Option<Fd>; 2],
+    pub output: [Option<Fd>; 2],
     tty: bool,
 }
 
 /// The supervisor.
 pub struct Supervisor {
-    plan: Plan,
-    listener: Option<Fd>,
-    log: Option<Log>,
-    processes: Vec<Process>,
-    clients: Vec<Client>,
+    pub(crate) plan: Plan,
+    pub(crate) listener: Option<Fd>,
+    pub(crate) log: Option<Log>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) clients: Vec<Client>,
     init: Fd,
     userns: Option<Fd>,
+    oom: Option<Oom>,
 }
 
 /// What a descriptor in the poll list belongs to.
 #[derive(Clone, Copy)]
 enum Source {
     Listener,
+    Oom,
     End,
+    Begins(usize),
     Output(usize, usize),
     Input(usize),
     Client(usize),
@@ -120,7 +108,8 @@ impl Supervisor {
         let init = started.pidfd.again().doing(|| "pidfd".to_string())?;
         let processes = vec![Process::new(String::new(), started, tty)];
         plan.forget();
-        Ok(Self { plan, listener: Some(listener), log, processes, clients, init, userns })
+        let oom = Oom::watch(&plan.cgroups);
+        Ok(Self { plan, listener: Some(listener), log, processes, clients, init, userns, oom })
     }
 
     /// The container's first process.
@@ -142,7 +131,9 @@ impl Supervisor {
             for (poll, source) in polls.iter().zip(sources).filter(|(poll, _)| poll.revents != 0) {
                 match source {
                     Source::Listener => self.accept(),
+                    Source::Oom => self.short_of_memory(),
                     Source::End => self.reap(),
+                    Source::Begins(at) => self.begun(at),
                     Source::Output(at, of) => drop(self.read(at, of)),
                     Source::Input(at) => self.feed(at),
                     Source::Client(at) => self.client(at, poll.revents),
@@ -160,6 +151,10 @@ impl Supervisor {
         };
         if let Some(listener) = &self.listener {
             add(listener, libc::POLLIN, Source::Listener);
+            // Before ends: what it killed is told of first.
+            if let Some(oom) = &self.oom {
+                add(oom.file(), oom.events(), Source::Oom);
+            }
         }
         for (at, process) in self.processes.iter().enumerate() {
             if let Some(fd) = &process.pidfd {
@@ -176,6 +171,10 @@ impl Supervisor {
             }
         }
         for (at, client) in self.clients.iter().enumerate() {
+            if let Some(begins) = &client.begins {
+                add(begins.process.says(), libc::POLLIN, Source::Begins(at));
+                continue;
+            }
             let mut events = if client.out.is_empty() { 0 } else { libc::POLLOUT };
             let room = client.of.is_none_or(|of| self.processes[of].input.is_empty());
             if client.asking.is_some() || client.writes && room {
@@ -193,7 +192,7 @@ impl Supervisor {
     }
 
     /// Reads what a process has said; whether there may be more.
-    fn read(&mut self, at: usize, of: usize) -> bool {
+    pub(crate) fn read(&mut self, at: usize, of: usize) -> bool {
         let process = &mut self.processes[at];
         let Some(file) = &mut process.output[of] else { return false };
         let mut said = [0; 32 << 10];
@@ -305,28 +304,40 @@ impl Supervisor {
         let (request, rest) = (Request::take(&mut body), rest.to_vec());
         client.asking = None;
         let reply = request.map_or_else(
-            || Reply { code: 125, error: "not a request".into(), ..Reply::default() },
+            || Some(Reply { code: 125, error: "not a request".into(), ..Reply::default() }),
             |request| self.answer(at, request),
         );
+        match (reply, &mut self.clients[at].begins) {
+            (Some(reply), _) => self.reply(at, &reply, &rest),
+            (None, Some(begins)) => begins.rest = rest,
+            (None, None) => {}
+        }
+    }
+
+    /// Answers a client, and takes what it said after its request.
+    fn reply(&mut self, at: usize, reply: &Reply, rest: &[u8]) {
         let client = &mut self.clients[at];
-        let mut out = framed(&reply);
+        let mut out = framed(reply);
         out.append(&mut client.out);
         client.out = out;
         client.flush();
         if !rest.is_empty() && client.of.is_some() {
-            self.heard(at, &rest);
+            self.heard(at, rest);
         }
     }
 
-    fn answer(&mut self, at: usize, request: Request) -> Reply {
+    /// What is answered at once; `None` where a process has to begin first.
+    fn answer(&mut self, at: usize, request: Request) -> Option<Reply> {
         let of = self.processes.iter().position(|p| p.exec == request.exec);
-        let refused = |code, error: String| Reply { pid: 0, code, error };
+        let begins = |c: &Client| c.begins.as_ref().is_some_and(|b| b.exec == request.exec);
+        let taken = self.clients.iter().any(begins);
+        let refused = |code, error: String| Some(Reply { pid: 0, code, error });
         let client = &mut self.clients[at];
         client.wanted = request.wanted;
         client.writes = true;
         match (request.verb, of) {
             (b'a', Some(of)) if self.processes[of].pidfd.is_some() => client.of = Some(of),
-            (b'e', None) => {
+            (b'e', None) if !taken => {
                 let Some(mut program) = request.program else { return refused(125, "no program".into()) };
                 if let Err(failure) = users::known(&self.plan, program.uid, program.gid) {
                     client.writes = false;
@@ -336,10 +347,10 @@ impl Supervisor {
                 program.seccomp.clone_from(&self.plan.program.seccomp);
                 let stdin = request.wanted & STDIN != 0;
                 match spawn::exec(&self.plan, &self.init, self.userns.as_ref(), &program, stdin) {
-                    Ok(started) => {
-                        let of = self.keep(Process::new(request.exec, started, program.tty));
-                        self.clients[at].of = Some(of);
-                        return Reply { pid: self.processes[of].pid, ..Reply::default() };
+                    Ok(process) => {
+                        let begins = Begins { exec: request.exec, process, rest: Vec::new() };
+                        client.begins = Some(Box::new(begins));
+                        return None;
                     }
                     Err(failure) => {
                         client.writes = false;
@@ -356,80 +367,48 @@ impl Supervisor {
             (b's', Some(0)) => client.writes = false,
             (b'w', Some(0)) => {
                 client.wanted = u8::MAX;
-                return Reply { pid: self.processes[0].pid, ..Reply::default() };
+                return Some(Reply { pid: self.processes[0].pid, ..Reply::default() });
             }
             _ => {
                 client.writes = false;
                 return refused(125, "no such process".into());
             }
         }
-        Reply { pid: of.map_or(0, |of| self.processes[of].pid), ..Reply::default() }
+        Some(Reply { pid: of.map_or(0, |of| self.processes[of].pid), ..Reply::default() })
     }
 
-    /// Gives a process a place: that of an exec which has ended, where nobody is still told of it.
-    fn keep(&mut self, process: Process) -> usize {
-        let free = (1..self.processes.len()).find(|of| {
-            self.processes[*of].pidfd.is_none() && !self.clients.iter().any(|c| c.of == Some(*of))
-        });
-        match free {
-            Some(of) => self.processes[of] = process,
-            None => self.processes.push(process),
-        }
-        free.unwrap_or(self.processes.len() - 1)
-    }
-
-    /// Reaps what has ended.
-    fn reap(&mut self) {
-        while let Ok((pid, status)) = wait(-1, libc::WNOHANG) {
-            if pid == 0 {
-                return;
-            }
-            let ended = self.processes.iter().position(|p| p.pidfd.is_some() && p.pid == pid);
-            let Some(at) = ended else { continue };
-            // What a pipe or a terminal holds is little; nobody's slowness keeps the end back. What others
-            // who still hold the pipe go on to say is not waited for.
-            for of in 0..2 {
-                let mut most = 64;
-                while most > 0 && self.read(at, of) {
-                    most -= 1;
-                }
-            }
-            let process = &mut self.processes[at];
-            process.pidfd = None;
-            process.stdin = None;
-            process.output = [None, None];
-            self.tell(at, spawn::code(status));
-        }
-    }
-
-    /// Writes down how a process has ended.
-    fn tell(&mut self, at: usize, code: i32) {
-        let keep = |path: &str, text: String| {
-            let new = format!("{path}.new");
-            // Where even this can't be written, who asks finds no exit code, and says so.
-            let _ = write(&new, &text).and_then(|()| rename(&new, path));
-        };
-        if at != 0 {
-            // It is there already, but for the first.
-            let _ = make_dir("exec");
-            keep(&format!("exec/{}", self.processes[at].exec), code.to_string());
+    /// A process that was to begin has become its program, or has said why it couldn't.
+    fn begun(&mut self, at: usize) {
+        let client = &mut self.clients[at];
+        let Some(mut begins) = client.begins.take() else { return };
+        if !begins.process.settled() {
+            client.begins = Some(begins);
             return;
         }
-        if let Some(log) = &mut self.log {
-            log.end();
+        let tty = begins.process.tty;
+        let reply = match begins.process.finish() {
+            Ok(started) => {
+                let of = self.keep(Process::new(begins.exec, started, tty));
+                self.clients[at].of = Some(of);
+                Reply { pid: self.processes[of].pid, ..Reply::default() }
+            }
+            Err(failure) => {
+                client.writes = false;
+                Reply { pid: 0, code: failure.code, error: failure.words }
+            }
+        };
+        self.reply(at, &reply, &begins.rest);
+    }
+
+    /// Tells those who wait for the end that memory has run out.
+    fn short_of_memory(&mut self) {
+        if self.oom.as_mut().is_some_and(Oom::happened) {
+            let waits = |c: &&mut Client| c.wanted == u8::MAX && c.asking.is_none();
+            for client in self.clients.iter_mut().filter(waits) {
+                client.out.push(OUT_OF_MEMORY);
+                client.flush();
+            }
         }
-        let killed = self.plan.cgroups.iter().any(|file| {
-            let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
-            ["memory.oom_control", "memory.events"].iter().any(|name| {
-                let text = read(&format!("{dir}/{name}")).unwrap_or_default();
-                let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-                count.is_some_and(|n| n.trim() != "0")
-            })
-        });
-        let (at_ns, _) = log::now();
-        keep("exit.json", format!("{{\"code\":{code},\"oom_killed\":{killed},\"at_ns\":{at_ns}}}"));
-        self.listener = None;
-        let _ = unlink("sup.sock");
     }
 
     /// Lets go of clients that have everything.
@@ -443,34 +422,7 @@ impl Supervisor {
                         || client.asking.is_some() && processes[0].pidfd.is_none()
                 }
             };
-            !(client.gone || over && client.out.is_empty())
+            client.begins.is_some() || !(client.gone || over && client.out.is_empty())
         });
-    }
-}
-
-impl Client {
-    fn new(socket: Fd, asking: Option<Vec<u8>>, of: Option<usize>, wanted: u8) -> Self {
-        Self { socket, asking, of, wanted, out: Vec::new(), writes: true, gone: false }
-    }
-
-    /// Writes what it has room for.
-    fn flush(&mut self) {
-        if self.asking.is_some() {
-            return;
-        }
-        while !self.out.is_empty() {
-            match send(&self.socket, &self.out) {
-                Ok(n) => drop(self.out.drain(..n)),
-                Err(e) if e == Errno::EAGAIN => return,
-                Err(e) if e == Errno::EINTR => {}
-                Err(_) => {
-                    self.out.clear();
-                    self.gone = true;
-                    break;
-                }
-            }
-        }
-        // Its room goes back to the kernel.
-        self.out = Vec::new();
     }
 }

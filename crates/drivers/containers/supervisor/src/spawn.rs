@@ -1,6 +1,6 @@
 //! Brings processes into being: the first of a container, with its namespaces, and others that join them.
 
-use alloc::{borrow::ToOwned, format, string::String, string::ToString};
+use alloc::{borrow::ToOwned, format, string::String, string::ToString, vec::Vec};
 
 use crate::{
     groups, mounts,
@@ -8,8 +8,8 @@ use crate::{
     procfs::Proc,
     program, root, start,
     sys::{
-        Doing, Failure, Fd, Result, Sysno, clone, clone_into, fail, handle, open, open_at, open_in, pair,
-        pipe, prctl, receive_fd, setns, signal, syscall, wait,
+        Doing, Errno, Failure, Fd, Result, Sysno, clone, clone_into, fail, handle, open, open_at, open_in,
+        pair, pipe, prctl, receive_fd, setns, signal, syscall, wait,
     },
     users,
 };
@@ -102,7 +102,11 @@ fn give_up(errors: &Fd, failure: &Failure) -> ! {
 
 /// Waits until the child has become its program.
 fn settled(errors: Fd) -> Result<()> {
-    let message = errors.read_to_end().doing(|| "read".to_string())?;
+    said(&errors.read_to_end().doing(|| "read".to_string())?)
+}
+
+/// What a child has said went wrong.
+fn said(message: &[u8]) -> Result<()> {
     match message.split_first_chunk::<4>() {
         None => Ok(()),
         Some((code, words)) => Err(Failure {
@@ -261,12 +265,32 @@ pub fn code(status: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
-/// Runs another process in the container.
-pub fn exec(plan: &Plan, init: &Fd, userns: Option<&Fd>, program: &Program, stdin: bool) -> Result<Started> {
+/// A process that is joining the container, to become its program.
+pub struct Beginning {
+    /// Whether it gets a terminal.
+    pub tty: bool,
+    joiner: u32,
+    /// Where it says what went wrong; closed once it is its program.
+    errors: Fd,
+    message: Vec<u8>,
+    numbers: Fd,
+    terminal: Fd,
+    streams: Streams,
+}
+
+/// Begins another process in the container.
+pub fn exec(
+    plan: &Plan,
+    init: &Fd,
+    userns: Option<&Fd>,
+    program: &Program,
+    stdin: bool,
+) -> Result<Beginning> {
     let mut streams = Streams::new(program.tty, stdin)?;
     let (errors, says) = pipe()?;
     let (numbers, tells) = pipe()?;
     let (terminal, sends) = pair()?;
+    errors.nonblocking().doing(|| "pipe".to_string())?;
     let group = groups::unified(plan)?;
     let (joiner, between) = clone_into(0, group.as_ref()).doing(|| "clone".to_string())?;
     if between.is_none() {
@@ -280,23 +304,48 @@ pub fn exec(plan: &Plan, init: &Fd, userns: Option<&Fd>, program: &Program, stdi
     }
     drop((says, tells, sends));
     streams.child = [None, None, None];
-    let _ = wait(joiner as i32, 0);
-    let mut number = [0; 4];
-    if numbers.read_exact(&mut number).is_err() {
-        return settled(errors).and_then(|()| Err(fail("the process is not there")));
+    Ok(Beginning { tty: program.tty, joiner, errors, message: Vec::new(), numbers, terminal, streams })
+}
+
+impl Beginning {
+    /// What can be read once there is something new.
+    pub fn says(&self) -> &Fd {
+        &self.errors
     }
-    let pid = u32::from_le_bytes(number);
-    // SAFETY: takes numbers; the process is our child, and not reaped yet.
-    let pidfd = unsafe { syscall!(Sysno::pidfd_open, pid, 0) }.doing(|| "pidfd_open".to_string())?;
-    let pidfd = Fd::new(pidfd);
-    if program.tty {
-        take_terminal(&mut streams, &terminal)?;
+
+    /// Whether all is said: it has become its program, or it never will. Doesn't wait.
+    pub fn settled(&mut self) -> bool {
+        let mut some = [0; 256];
+        loop {
+            match self.errors.read(&mut some) {
+                Ok(0) => return true,
+                Ok(n) => self.message.extend_from_slice(&some[..n]),
+                Err(Errno::EAGAIN) => return false,
+                Err(Errno::EINTR) => {}
+                Err(_) => return true,
+            }
+        }
     }
-    if let Err(failure) = settled(errors) {
-        reap(&pidfd, pid);
-        return Err(failure);
+
+    /// What came of it, once it has settled: both processes have let go of the pipe then, so that neither is
+    /// waited for that could be frozen.
+    pub fn finish(mut self) -> Result<Started> {
+        let _ = wait(self.joiner as i32, 0);
+        let mut number = [0; 4];
+        if self.numbers.read_exact(&mut number).is_err() {
+            return said(&self.message).and_then(|()| Err(fail("the process is not there")));
+        }
+        let pid = u32::from_le_bytes(number);
+        // SAFETY: takes numbers; the process is our child, and not reaped yet.
+        let pidfd = unsafe { syscall!(Sysno::pidfd_open, pid, 0) }.doing(|| "pidfd_open".to_string())?;
+        let pidfd = Fd::new(pidfd);
+        let terminal = if self.tty { take_terminal(&mut self.streams, &self.terminal) } else { Ok(()) };
+        if let Err(failure) = said(&self.message).and(terminal) {
+            reap(&pidfd, pid);
+            return Err(failure);
+        }
+        Ok(Started { pid, pidfd, stdin: self.streams.stdin, output: self.streams.output })
     }
-    Ok(Started { pid, pidfd, stdin: streams.stdin, output: streams.output })
 }
 
 /// Joins the container and goes on in a child of the supervisor's; whether this is that child.

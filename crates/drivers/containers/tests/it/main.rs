@@ -124,6 +124,76 @@ async fn what_runs_can_be_entered_and_outlives_the_driver() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_exec_that_freezes_while_it_joins_holds_nobody_up() {
+    if !possible() {
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let host = std::sync::Arc::new(open(state.path()));
+    let id = "frozen";
+    let pid = host.start(&spec(state.path(), id, &["cat"], false)).await.unwrap();
+    let process = spec(state.path(), id, &["echo", "through"], false).oci.process().clone().unwrap();
+    let begin = |name: &str| {
+        let (host, process, name) = (host.clone(), process.clone(), name.to_owned());
+        tokio::spawn(async move {
+            let exec = ExecSpec { id: name, process, wanted: Wanted { stdin: false, ..ALL } };
+            host.exec(id, &exec).await.map(|(_, stream)| stream)
+        })
+    };
+    host.pause(id, true).await.unwrap();
+    let joining = begin("one");
+    // It is in the group, frozen before it has become its program.
+    let tasks = host.clone();
+    while tasks.pids(id).await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(host.state(id).await.unwrap(), ContainerState::Running { pid, paused: true });
+    host.pause(id, false).await.unwrap();
+    assert!(all(joining.await.unwrap().unwrap()).await.ends_with("through\n"));
+    assert_eq!(host.exec_exit(id, "one").await.unwrap(), Some(0));
+    host.pause(id, true).await.unwrap();
+    let joining = begin("two");
+    while tasks.pids(id).await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    host.remove(id).await.unwrap();
+    drop(joining.await.unwrap());
+    assert!(host.list().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_for_want_of_memory_is_told_at_once() {
+    let limited = ["memory/memory.limit_in_bytes", "cgroup.controllers"];
+    let limited = limited.iter().any(|file| Path::new("/sys/fs/cgroup").join(file).exists());
+    if !possible() || !limited {
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let host = open(state.path());
+    let id = "hungry";
+    // A process of the container's doubles what it holds until it is killed; the first one lives on.
+    let script = "(x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done); cat";
+    let mut wanted = spec(state.path(), id, &["sh", "-c", script], false);
+    let mut oci = serde_json::to_value(&wanted.oci).unwrap();
+    oci["linux"]["resources"] = serde_json::json!({"memory": {"limit": 16 << 20, "swap": 16 << 20}});
+    wanted.oci = serde_json::from_value(oci).unwrap();
+    let pid = host.start(&wanted).await.unwrap();
+    let told = tokio::sync::Notify::new();
+    let killed = || told.notify_one();
+    let watch = host.watch(id, &killed);
+    tokio::pin!(watch);
+    tokio::select! {
+        ended = &mut watch => panic!("it has ended: {ended:?}"),
+        () = told.notified() => {}
+    }
+    assert_eq!(host.state(id).await.unwrap(), ContainerState::Running { pid, paused: false });
+    host.signal(id, 9).await.unwrap();
+    let ended = watch.await.unwrap();
+    assert!(matches!(ended, ContainerState::Exited { code: 137, oom_killed: true, .. }), "{ended:?}");
+    host.remove(id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_is_one_and_has_a_size() {
     if !possible() {
         return;

@@ -8,7 +8,7 @@ use std::{
 
 use pileus_host::ContainerState;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::{Container, Docker, events::now_ns, store::Status};
 
@@ -53,11 +53,37 @@ impl Docker {
     pub(crate) fn watch_end(self: &Arc<Self>, id: &str) {
         let (docker, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let state = docker.host.wait_container(&id).await;
+            let (to, mut kills) = mpsc::unbounded_channel();
+            // Where nobody listens any more the container has ended.
+            let killed = move || drop(to.send(()));
+            let (state, ()) = tokio::join!(
+                async {
+                    let state = docker.host.watch_container(&id, &killed).await;
+                    drop(killed);
+                    state
+                },
+                async {
+                    while kills.recv().await.is_some() {
+                        if let Err(e) = docker.out_of_memory(&id).await {
+                            tracing::warn!(container = %id, "failed to note a kill: {}", e.chain());
+                        }
+                    }
+                }
+            );
             if let Err(e) = docker.ended(&id, state.unwrap_or(ContainerState::Absent)).await {
                 tracing::warn!(container = %id, "failed to note an end: {}", e.chain());
             }
         });
+    }
+
+    /// Notes that the kernel has killed something of a container that runs on.
+    async fn out_of_memory(&self, id: &str) -> pileus_base::Result<()> {
+        let runs = |c: &Container| c.runs();
+        if self.find_container(id).await?.is_some_and(|c| runs(&c)) {
+            let container = self.change(id, |c| c.state.oom_killed = true).await?;
+            self.container_event(&container, "oom", &[]);
+        }
+        Ok(())
     }
 
     /// Writes an end, and does what follows from it.
@@ -69,6 +95,7 @@ impl Docker {
         if !container.runs() {
             return Ok(());
         }
+        let told = container.state.oom_killed;
         let (code, oom, at) = match state {
             ContainerState::Exited { code, oom_killed, at_ns } => (code, oom_killed, at_ns),
             _ => (255, false, now_ns()),
@@ -88,7 +115,7 @@ impl Docker {
                 c.state.status = if again { Status::Restarting } else { Status::Exited };
                 c.state.pid = 0;
                 c.state.exit_code = code;
-                c.state.oom_killed = oom;
+                c.state.oom_killed = oom || told;
                 c.state.finished_ns = at;
                 c.state.failures = if again { failures + 1 } else { 0 };
                 c.execs.clear();
@@ -99,7 +126,7 @@ impl Docker {
             .await?
             .value;
         self.execs.lock().retain(|_, e| e.container != id);
-        if oom {
+        if oom && !told {
             self.container_event(&container, "oom", &[]);
         }
         let ran = (at - container.state.started_ns).max(0) / 1_000_000_000;

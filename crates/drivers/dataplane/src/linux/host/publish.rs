@@ -52,8 +52,8 @@ fn lacks(e: &std::io::Error) -> bool {
 }
 
 /// As the reference says it, whose proxy finds out.
-fn unsupported(e: std::io::Error) -> Error {
-    Error::internal(external("Error starting userland proxy: protocol not supported")).caused_by(e)
+fn unsupported() -> Error {
+    Error::internal(external("Error starting userland proxy: protocol not supported"))
 }
 
 impl Host {
@@ -152,7 +152,7 @@ impl Host {
             }
             return reserve(port).map_err(|e| {
                 if lacks(&e) {
-                    return unsupported(e);
+                    return unsupported();
                 }
                 let to = SocketAddr::new(port.to, port.port);
                 let reason = match e.raw_os_error() {
@@ -175,7 +175,7 @@ impl Host {
             match reserve(&tried) {
                 Ok(held) => return Ok(held),
                 Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {}
-                Err(e) if lacks(&e) => return Err(unsupported(e)),
+                Err(e) if lacks(&e) => return Err(unsupported()),
                 Err(e) => {
                     let why = format!("failed to bind host port for {}: {e}", port.host_ip);
                     return Err(Error::conflict(external(&why)).caused_by(e));

@@ -4,10 +4,17 @@
 //! it is written, so that a layer is written once and is a blob by a rename. Then all layers are unpacked at
 //! once ([`Docker::unpack_image`]), while the blobs are made to last.
 
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use pileus_base::{Error, Result};
+use pileus_host::pipe::{FromPieces, Source};
 use pileus_http::Chunks;
 use serde_json::{Value, json};
-use tokio_stream_reader::reader_of;
 
 use super::{
     archive::{Archive, Feed},
@@ -22,50 +29,18 @@ use crate::{
     model::reference::{Reference, familiar},
 };
 
-/// Readers over bodies that come in.
-pub(crate) mod tokio_stream_reader {
-    use std::{
-        io,
-        pin::Pin,
-        task::{Context, Poll},
-    };
+/// A body that comes in.
+pub(crate) struct Incoming(BoxStream<'static, Result<Bytes>>);
 
-    use bytes::{Buf, Bytes};
-    use futures_util::{Stream, StreamExt};
-    use pileus_base::Result;
-    use tokio::io::{AsyncRead, ReadBuf};
-
-    /// A stream of bytes, read.
-    pub(crate) struct StreamReader {
-        stream: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>,
-        chunk: Bytes,
+impl Source for Incoming {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.0.poll_next_unpin(cx).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
     }
+}
 
-    /// Reads a stream of bytes.
-    pub(crate) fn reader_of(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> StreamReader {
-        StreamReader { stream: stream.fuse().boxed(), chunk: Bytes::new() }
-    }
-
-    impl AsyncRead for StreamReader {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            while self.chunk.is_empty() {
-                match self.stream.as_mut().poll_next(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
-                    Poll::Ready(Some(Err(e))) => return Poll::Ready(Err(io::Error::other(e))),
-                }
-            }
-            let n = buf.remaining().min(self.chunk.len());
-            buf.put_slice(&self.chunk[..n]);
-            self.chunk.advance(n);
-            Poll::Ready(Ok(()))
-        }
-    }
+/// Reads a stream of bytes.
+pub(crate) fn reader_of(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> FromPieces<Incoming> {
+    FromPieces::new(Incoming(stream.fuse().boxed()))
 }
 
 /// An image in an archive.
@@ -197,7 +172,7 @@ impl Docker {
                 }
                 Ok(None) => break None,
                 Err(e) => {
-                    let _ = to.send(Err(std::io::ErrorKind::UnexpectedEof.into())).await;
+                    let _ = to.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
                     break Some(e);
                 }
             }
@@ -233,7 +208,7 @@ impl Docker {
             let told = (!quiet).then(|| (progress.clone(), diff[7..19].to_owned()));
             let mut so_far = 0;
             let chunks = chunks_of(blobs.read(&digest).await?);
-            let chunks = futures_util::StreamExt::map(chunks, move |chunk| {
+            let chunks = chunks.map(move |chunk| {
                 let chunk = chunk.map_err(|e| Error::wrap("failed to read a blob", e))?;
                 so_far += chunk.len() as u64;
                 if let Some((progress, label)) = &told {

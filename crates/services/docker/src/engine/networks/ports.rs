@@ -98,8 +98,9 @@ fn settle(asked: &[Asked], shift: u16) -> Vec<PublishedPort> {
 /// A failure in the reference's words: it names the endpoint.
 fn failed(name: &str, endpoint: &str, e: Error) -> Error {
     let what = "driver failed programming external connectivity on endpoint";
-    match e.message().strip_prefix(&format!("{what}: ")) {
-        Some(why) => Error::internal(format!("{what} {name} ({endpoint}): {why}")).caused_by(e),
+    // With its causes: beside the words they'd be said twice.
+    match e.chain().strip_prefix(&format!("{what}: ")) {
+        Some(why) => Error::internal(format!("{what} {name} ({endpoint}): {why}")),
         None => e,
     }
 }
@@ -138,6 +139,18 @@ impl Docker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_names_the_endpoint_and_says_its_reason_once() {
+        let inner = Error::wrap(
+            "driver failed programming external connectivity on endpoint: no room",
+            std::io::Error::other("full"),
+        );
+        let words = failed("web", "e1", inner).chain();
+        let before = "driver failed programming external connectivity on endpoint web (e1)";
+        assert_eq!(words, format!("{before}: no room: full"));
+        assert_eq!(failed("web", "e1", Error::internal("else")).chain(), "else");
+    }
 
     #[test]
     fn ranges_give_each_its_own() {

@@ -21,7 +21,7 @@ use crate::{
     Docker, Image, Pull,
     engine::images::{
         bringing_in, digest_of,
-        load::{Parts, pick_platform, tokio_stream_reader::reader_of},
+        load::{Parts, pick_platform, reader_of},
         progress::Progress,
         remove::chain_ids_of,
     },

@@ -29,6 +29,21 @@ pub struct Origin<'a> {
     pub created_ns: i64,
 }
 
+/// A container for tests.
+#[cfg(test)]
+pub(super) fn sample<T>(use_it: impl FnOnce(&Origin<'_>) -> T) -> T {
+    use_it(&Origin {
+        id: "0123456789abcdef",
+        name: "lg",
+        image: "busybox",
+        image_id: "sha256:fedcba9876543210",
+        labels: &BTreeMap::from([("a.b".to_owned(), "c".to_owned())]),
+        env: &["X=y".to_owned()],
+        command: &["sh".to_owned(), "echo >&2".to_owned()],
+        created_ns: 1_500_000_000,
+    })
+}
+
 /// An id's first twelve digits.
 pub(super) fn short(id: &str) -> String {
     id.trim_start_matches("sha256:").chars().take(12).collect()

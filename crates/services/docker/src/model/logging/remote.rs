@@ -288,20 +288,9 @@ mod tests {
     use super::*;
 
     fn writer(driver: &str, options: Value) -> Writer {
-        let labels = BTreeMap::from([("a.b".to_owned(), "c".to_owned())]);
-        let command = ["sh".to_owned(), "echo >&2".to_owned()];
-        let (id, image_id) = ("0123456789abcdef", "sha256:ff");
-        let origin = Origin {
-            id,
-            name: "lg",
-            image: "busybox",
-            image_id,
-            labels: &labels,
-            env: &[],
-            command: &command,
-            created_ns: 1_500_000_000,
-        };
-        let mut writer = Writer::new(&json!({"Type": driver, "Config": options}), &origin).unwrap().unwrap();
+        let config = json!({"Type": driver, "Config": options});
+        let made = crate::model::logging::origin::sample(|origin| Writer::new(&config, origin));
+        let mut writer = made.unwrap().unwrap();
         writer.host = "vm".into();
         writer.zone = TimeZone::UTC;
         writer
@@ -330,7 +319,7 @@ mod tests {
     fn gelf_is_the_reference_s() {
         let options = json!({"gelf-address": "tcp://h:1", "labels": "a.b"});
         let sent = writer("gelf", options).write(2, AT, b"two\n").parts.concat();
-        let told = r#"{"version":"1.1","host":"vm","short_message":"two","timestamp":1795699935.849,"level":3,"_a.b":"c","_command":"sh echo \u003e\u00262","_container_id":"0123456789abcdef","_container_name":"lg","_created":"1970-01-01T00:00:01.5Z","_image_id":"sha256:ff","_image_name":"busybox","_tag":"0123456789ab"}"#;
+        let told = r#"{"version":"1.1","host":"vm","short_message":"two","timestamp":1795699935.849,"level":3,"_a.b":"c","_command":"sh echo \u003e\u00262","_container_id":"0123456789abcdef","_container_name":"lg","_created":"1970-01-01T00:00:01.5Z","_image_id":"sha256:fedcba9876543210","_image_name":"busybox","_tag":"0123456789ab"}"#;
         assert_eq!(String::from_utf8(sent).unwrap(), format!("{told}\0"));
         let plain = json!({"gelf-address": "udp://h:1", "gelf-compression-type": "none"});
         let long = writer("gelf", plain).write(1, AT, &[b'x'; 3000]).parts;

@@ -339,20 +339,7 @@ mod tests {
     use super::*;
 
     fn of(template: &str) -> Result<String, String> {
-        let labels = BTreeMap::from([("a.b".to_owned(), "c".to_owned())]);
-        let (env, command) = (["X=y".to_owned()], ["sh".to_owned(), "-c".to_owned()]);
-        let (id, image_id) = ("0123456789abcdef", "sha256:fedcba9876543210");
-        let origin = Origin {
-            id,
-            name: "lg",
-            image: "busybox",
-            image_id,
-            labels: &labels,
-            env: &env,
-            command: &command,
-            created_ns: 0,
-        };
-        render(template, &origin)
+        crate::model::logging::origin::sample(|origin| render(template, origin))
     }
 
     #[test]
@@ -365,8 +352,8 @@ mod tests {
                 "\"lg\" 0123456789AB lg-0123456789ab",
             ),
             ("{{ index .ContainerLabels \"a.b\" }}{{ len .Name }}", "c2"),
-            ("a {{- .Command -}} b", "ash -cb"),
-            ("{{ join (split .Command \" \") \"+\" | title }}", "Sh+-C"),
+            ("a {{- .Command -}} b", "ash echo >&2b"),
+            ("{{ join (split .Command \" \") \"+\" | title }}", "Sh+Echo+>&2"),
             ("{{.ContainerEnv}}{{/* no */}}", "[X=y]"),
             ("{{ truncate .ImageFullID 6 }}{{ \"}}\" }}", "sha256}}"),
         ] {
