@@ -5,11 +5,14 @@
 //!                                  ──► our own children end ──► modules in this process finish ──► files removed ──► exit
 //! ```
 //!
-//! The signals are blocked in every thread and waited for by one, so that the way out is ordinary code.
+//! The handler only tells a thread, so that the way out is ordinary code.
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Read;
+use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -34,27 +37,26 @@ struct State {
 
 static STATE: LazyLock<(Mutex<State>, Condvar)> = LazyLock::new(Default::default);
 
-/// Waits for the signals from now on, to end the run of `world`. To be called before threads are started.
+/// The writing end of the pipe by which the handler tells the thread.
+static TOLD: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn tell(signal: libc::c_int) {
+    let byte = signal as u8;
+    // SAFETY: write is async-signal-safe and the byte lives; a full pipe holds a signal already.
+    unsafe { libc::write(TOLD.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
+}
+
+/// Takes the signals from now on, to end the run of `world` in order.
 pub fn watch(world: &Arc<World>) {
-    // SAFETY: the set is ours and initialised by sigemptyset before it is used.
-    let signals = unsafe {
-        let mut signals = std::mem::zeroed();
-        libc::sigemptyset(&mut signals);
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            // What the caller had us ignore (nohup) stays ignored.
-            let mut now: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, std::ptr::null(), &mut now) == 0 && now.sa_sigaction != libc::SIG_IGN {
-                libc::sigaddset(&mut signals, signal);
-            }
-        }
-        libc::pthread_sigmask(libc::SIG_BLOCK, &signals, std::ptr::null_mut());
-        signals
-    };
+    let Ok((mut reader, writer)) = std::io::pipe() else { return };
+    TOLD.store(writer.into_raw_fd(), Ordering::Relaxed);
     let world = Arc::downgrade(world);
     let wait = move || {
-        let mut signal = 0;
-        // SAFETY: both point at what is ours.
-        while unsafe { libc::sigwait(&signals, &mut signal) } != 0 {}
+        let mut byte = [0];
+        if reader.read_exact(&mut byte).is_err() {
+            return;
+        }
+        let signal = i32::from(byte[0]);
         STATE.0.lock().ending = true;
         if signal == libc::SIGINT {
             display::error_text("User interrupted execution");
@@ -83,10 +85,32 @@ pub fn watch(world: &Arc<World>) {
         }
         std::process::exit(if signal == libc::SIGINT { INTERRUPTED } else { 128 + signal });
     };
-    // Without the thread the signals would be lost: they are let through again then.
     if std::thread::Builder::new().name("signals".into()).stack_size(256 * 1024).spawn(wait).is_err() {
-        // SAFETY: as above.
-        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &signals, std::ptr::null_mut()) };
+        // Then the signals end the process as they would without us.
+        return;
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the structures are ours; the handler only calls what is async-signal-safe. Children get the default
+        // back with their exec.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut now);
+            // What the caller had us ignore (nohup) stays ignored.
+            if now.sa_sigaction != libc::SIG_IGN {
+                let mut handled: libc::sigaction = std::mem::zeroed();
+                handled.sa_sigaction = tell as *const () as usize;
+                handled.sa_flags = libc::SA_RESTART;
+                libc::sigaction(signal, &handled, std::ptr::null_mut());
+            }
+        }
+    }
+}
+
+/// Lets a thread go on with the run, unless that is ending: then it never does, and says nothing of what was ended.
+pub fn pass() {
+    let mut state = STATE.0.lock();
+    while state.ending {
+        STATE.1.wait(&mut state);
     }
 }
 

@@ -112,11 +112,13 @@ fn run(given: &Given, config: &'static Config) -> Result<i32, Error> {
         ));
     }
     let (loader, manager, extra) = common::prepare(given, config)?;
+    // The process ends with its answer: taking 100,000 hosts apart first would be a sixth of its time.
+    let manager = Box::leak(Box::new(manager));
     let dir = loader.base();
     let mut shown = Shown {
         given,
-        manager: &manager,
-        flat: Flattener::new(&manager, &dir),
+        manager,
+        flat: Flattener::new(manager, &dir),
         dir: given.value("basedir").map(|_| dir.clone()),
         extra,
         export: given.on("export") || config.bool("INVENTORY_EXPORT"),

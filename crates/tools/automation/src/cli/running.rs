@@ -228,6 +228,8 @@ pub fn world(
     }
     let world = World::new(files, inventory, options, extra, Callbacks::new(callbacks));
     crate::interrupt::watch(&world);
+    // It lasts as long as the process: taking it apart at the end would be for nobody's use.
+    std::mem::forget(world.clone());
     Ok(world)
 }
 

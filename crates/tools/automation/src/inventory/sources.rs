@@ -1,6 +1,7 @@
 //! From a source's text to hosts and groups: which kinds are tried, in which order, and what is said when none fits.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +86,30 @@ struct Reader<'a> {
     ignored: Option<Regex>,
 }
 
+/// What stands for the place of a plugin's failure.
+fn of_plugin(kind: &str, source: &str) -> Option<Arc<Origin>> {
+    let file = format!("<inventory plugin {} with source {}>", repr_str(kind), repr_str(source));
+    Some(Arc::new(Origin { file: file.into(), line: 0, column: 0 }))
+}
+
+/// Whether a file begins with a section and goes on with a plain line, which is never YAML: after a whole flow sequence
+/// no further text may stand there.
+fn plainly_ini(source: &str) -> bool {
+    let Ok(file) = fs::File::open(source) else { return false };
+    let mut lines = BufReader::new(file)
+        .lines()
+        .map_while(Result::ok)
+        .filter(|l| !l.trim().is_empty() && !l.starts_with('#'));
+    let section = |l: &str| {
+        let inner = l.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+        inner.is_some_and(|l| {
+            !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || "_-:".contains(c))
+        })
+    };
+    lines.next().is_some_and(|l| section(&l))
+        && lines.next().is_some_and(|l| l.starts_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
 impl Reader<'_> {
     fn source(&mut self, source: &str) -> Result<bool, Error> {
         if !Path::new(source).is_dir() {
@@ -110,13 +135,21 @@ impl Reader<'_> {
         let mut failures = Vec::new();
         let mut value = None;
         let mut parsed = false;
-        for kind in config::current().list("INVENTORY_ENABLED") {
+        // Where `ini` can read the file, a whole attempt at YAML that is bound to fail needn't be made.
+        let mut postponed = None;
+        let enabled = config::current().list("INVENTORY_ENABLED");
+        let ini = enabled.iter().any(|k| k.strip_prefix("ansible.builtin.").unwrap_or(k) == "ini");
+        for kind in enabled {
             let short = kind.strip_prefix("ansible.builtin.").unwrap_or(&kind);
             if !wants(short, source) {
                 display::verbose(
                     3,
                     &format!("{kind} declined parsing {source} as it did not pass its verify_file() method"),
                 );
+                continue;
+            }
+            if short == "yaml" && ini && value.is_none() && plainly_ini(source) {
+                postponed = Some((failures.len(), kind));
                 continue;
             }
             match self.with(short, source, &mut value) {
@@ -126,12 +159,16 @@ impl Reader<'_> {
                     break;
                 }
                 Err(e) => {
-                    let file =
-                        format!("<inventory plugin {} with source {}>", repr_str(&kind), repr_str(source));
-                    let origin = Origin { file: file.into(), line: 0, column: 0 };
-                    failures.push((kind, e.at(Some(Arc::new(origin)))));
+                    let origin = of_plugin(&kind, source);
+                    failures.push((kind, e.at(origin)));
                 }
             }
+        }
+        if let Some((at, kind)) = postponed.filter(|_| !parsed)
+            && let Err(e) = self.with("yaml", source, &mut value)
+        {
+            let origin = of_plugin(&kind, source);
+            failures.insert(at, (kind, e.at(origin)));
         }
         self.data.source = None;
         if parsed {

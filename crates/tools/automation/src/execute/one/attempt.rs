@@ -135,6 +135,7 @@ impl One<'_> {
                 args: args.copy(),
             })
         };
+        crate::interrupt::pass();
         let task_failed = |e: Error| Error::new("Task failed.").at(self.task.origin.clone()).because(e);
         match outcome {
             Ok(value) => {
