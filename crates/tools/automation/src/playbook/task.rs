@@ -145,11 +145,19 @@ pub struct Raw {
 /// Splits `text` into an action and its arguments' text.
 fn split_action(text: &Str) -> (Arc<str>, Str) {
     let trimmed = text.trim();
-    // a template is one word
-    let end = match trimmed.strip_prefix("{{").and_then(|t| t.find("}}")) {
-        Some(end) => end + 4,
-        None => trimmed.find([' ', '\n', '\t']).unwrap_or(trimmed.len()),
-    };
+    // a blank within a template doesn't end the word
+    let (mut end, mut at) = (trimmed.len(), 0);
+    while let Some(next) = trimmed[at..].find(['{', ' ', '\n', '\t']).map(|n| at + n) {
+        let rest = &trimmed[next..];
+        if rest.starts_with("{{") {
+            at = rest.find("}}").map_or(trimmed.len(), |n| next + n + 2);
+        } else if rest.starts_with('{') {
+            at = next + 1;
+        } else {
+            end = next;
+            break;
+        }
+    }
     let (name, rest) = trimmed.split_at(end);
     let rest = Str::new(rest.trim_start()).at(text.origin().cloned());
     (name.into(), if text.is_trusted() { rest.trust() } else { rest })
@@ -413,5 +421,24 @@ pub fn checked(k: K, v: &Value, class_name: &str, key: &Value) -> Result<Value, 
             .at(key.origin().cloned())),
         },
         _ => Ok(v.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_ends_at_a_blank_outside_of_templates() {
+        for (text, name, rest) in [
+            ("{{ prefix }}file path={{ a }} b=c", "{{ prefix }}file", "path={{ a }} b=c"),
+            ("{{ name }} a=b", "{{ name }}", "a=b"),
+            ("{{ p }}_{{ q }}", "{{ p }}_{{ q }}", ""),
+            ("shell echo {{ a }}", "shell", "echo {{ a }}"),
+            ("shell", "shell", ""),
+        ] {
+            let (found, arguments) = split_action(&Str::trusted(text));
+            assert_eq!((&*found, &*arguments), (name, rest));
+        }
     }
 }
