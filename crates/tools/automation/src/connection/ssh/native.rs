@@ -223,7 +223,22 @@ fn preferred(client: &Client) -> Preferred {
     };
     let mut algorithms = Preferred::DEFAULT.key.to_vec();
     algorithms.sort_by_key(|a| !known(a));
-    Preferred { key: algorithms.into(), ..Preferred::DEFAULT }
+    let mut ciphers = Preferred::DEFAULT.cipher.to_vec();
+    if has_aes() {
+        // Sealing the helper's 2 MB costs less with it on both sides.
+        ciphers.sort_by_key(|cipher| *cipher != russh::cipher::AES_256_GCM);
+    }
+    Preferred { key: algorithms.into(), cipher: ciphers.into(), ..Preferred::DEFAULT }
+}
+
+/// Whether this machine has instructions for AES; its hosts are taken to be alike.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
 }
 
 enum Refusal {
