@@ -66,6 +66,8 @@ pub(crate) struct Cx<'a> {
     pub cwd: Option<PathBuf>,
     pub tmpdir: PathBuf,
     pub warnings: Vec<String>,
+    /// The Python interpreter the controller would use here, when it knows one.
+    pub interpreter: Option<String>,
     pub stream: Option<&'a mut Stream<'a>>,
 }
 
@@ -80,6 +82,11 @@ impl<'a> Cx<'a> {
             cwd: call.cwd,
             tmpdir: call.tmpdir.unwrap_or_else(std::env::temp_dir),
             warnings: Vec::new(),
+            interpreter: call
+                .args
+                .get("_ansible_python_interpreter")
+                .and_then(Value::as_str)
+                .map(str::to_string),
             stream: call.stream,
         }
     }

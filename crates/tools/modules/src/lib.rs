@@ -12,6 +12,7 @@
 //! `fail_json`. The documentation of ansible-core 2.19's modules is the specification.
 
 mod cx;
+mod facts;
 mod files;
 pub mod frame;
 mod modules;

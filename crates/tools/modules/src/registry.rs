@@ -29,6 +29,7 @@ static TABLE: &[Entry] = table! {
     "lineinfile" => m::lineinfile::run,
     "ping" => m::ping::run,
     "replace" => m::replace::run,
+    "setup" => m::setup::run,
     "shell" => m::command::shell,
     "slurp" => m::slurp::run,
     "stat" => m::stat::run,

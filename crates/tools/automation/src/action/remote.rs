@@ -175,7 +175,13 @@ pub fn native(
     args: &Map<String, Json>,
 ) -> Result<Option<Map<String, Json>>, Failure> {
     let (c, as_user) = connect(cx)?;
-    let call = call(cx, name, args);
+    let mut call = call(cx, name, args);
+    if name == "setup"
+        && let Some(python) = cx.vars.rendered("ansible_python_interpreter").and_then(|v| v.to_text().ok())
+    {
+        // the facts tell of the interpreter that modules in Python would get
+        call.args.insert("_ansible_python_interpreter".into(), python.into());
+    }
     if cx.fields.async_s > 0 && !matches!(name, "async_status" | "stat" | "file" | "copy") {
         return super::background::start(cx, &c, &call, as_user.as_ref());
     }

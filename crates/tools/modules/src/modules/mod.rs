@@ -11,6 +11,7 @@ pub mod find;
 pub mod lineinfile;
 pub mod ping;
 pub mod replace;
+pub mod setup;
 pub mod slurp;
 pub mod stat;
 pub mod tempfile;

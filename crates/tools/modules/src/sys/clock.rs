@@ -18,6 +18,22 @@ pub fn local(secs: i64) -> libc::tm {
     tm
 }
 
+/// The zone's names, plain and with daylight saving time (`tzname`).
+pub fn zone_names() -> [String; 2] {
+    let (mut plain, mut summer) = (String::new(), String::new());
+    // A year of months shows both; the half without daylight saving time names the plain one.
+    let start = now().0;
+    for month in 0..12 {
+        let tm = local(start + month * 2_629_800);
+        let name = format("%Z", &tm);
+        if tm.tm_isdst > 0 { summer = name } else { plain = name }
+    }
+    if summer.is_empty() {
+        summer.clone_from(&plain);
+    }
+    [plain, summer]
+}
+
 /// `strftime(format, tm)`.
 pub fn format(format: &str, tm: &libc::tm) -> String {
     let Ok(c_format) = CString::new(format) else { return String::new() };
