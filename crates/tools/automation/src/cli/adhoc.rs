@@ -8,90 +8,78 @@ use pileus_jinja::{Dict, Str, Value};
 use crate::execute::plays;
 use crate::playbook::split::parse_kv;
 use crate::playbook::{names, play};
+use crate::config::Config;
 use crate::{Error, display};
 
-use super::options::{self, Opt};
-use super::{playbook, running};
+use super::args::{Count, Given, Grammar, Takes, flag};
+use super::{common, flags, playbook, running};
 
-const USAGE: &str = "usage: ansible [-h] [--version] [-v] [-b] [--become-method BECOME_METHOD]
-               [--become-user BECOME_USER]
-               [-K | --become-password-file BECOME_PASSWORD_FILE]
-               [-i INVENTORY] [--list-hosts] [-l SUBSET] [--flush-cache]
-               [-P POLL_INTERVAL] [-B SECONDS] [-o] [-t TREE]
-               [--private-key PRIVATE_KEY_FILE] [-u REMOTE_USER]
-               [-c CONNECTION] [-T TIMEOUT]
-               [--ssh-common-args SSH_COMMON_ARGS]
-               [--ssh-extra-args SSH_EXTRA_ARGS]
-               [-k | --connection-password-file CONNECTION_PASSWORD_FILE] [-C]
-               [-D] [-e EXTRA_VARS] [--vault-id VAULT_IDS]
-               [-J | --vault-password-file VAULT_PASSWORD_FILES] [-f FORKS]
-               [-M MODULE_PATH] [--playbook-dir BASEDIR]
-               [--task-timeout TASK_TIMEOUT] [-a MODULE_ARGS] [-m MODULE_NAME]
-               pattern";
-
-const OWN: [Opt; 8] = [
-    Opt { short: "a", long: &["args"], value: true },
-    Opt { short: "m", long: &["module-name"], value: true },
-    Opt { short: "B", long: &["background"], value: true },
-    Opt { short: "P", long: &["poll"], value: true },
-    Opt { short: "o", long: &["one-line"], value: false },
-    Opt { short: "", long: &["playbook-dir"], value: true },
-    Opt { short: "", long: &["task-timeout"], value: true },
-    Opt { short: "t", long: &["tree"], value: true },
-];
+/// The options, in the order of the usage line.
+fn grammar() -> Grammar {
+    let mut g = Grammar::new("ansible", "Define and run a single task 'playbook' against a set of hosts")
+        .arguments(Count::One, "pattern", "host pattern")
+        .with(flags::base())
+        .with(flags::runas())
+        .with(flags::inventory())
+        .with([
+            flag(
+                &["-P", "--poll"],
+                "poll_interval",
+                Takes::Int,
+                "set the poll interval if using -B (default=15)",
+            ),
+            flag(
+                &["-B", "--background"],
+                "seconds",
+                Takes::Int,
+                "run asynchronously, failing after X seconds (default=N/A)",
+            ),
+            flag(&["-o", "--one-line"], "one_line", Takes::Flag, "condense output"),
+            flag(&["-t", "--tree"], "tree", Takes::Value, "log output to this directory"),
+        ])
+        .with(flags::connect())
+        .with(flags::check())
+        .with([flags::extra_vars()])
+        .with(flags::vaults())
+        .with([
+            flags::forks(),
+            flags::module_path(),
+            flags::playbook_dir(),
+            flag(
+                &["--task-timeout"],
+                "task_timeout",
+                Takes::Int,
+                "set task timeout limit in seconds, must be positive integer.",
+            ),
+            flag(
+                &["-a", "--args"],
+                "module_args",
+                Takes::Value,
+                "The action's options in space separated k=v format: -a 'opt1=val1 opt2=val2' or a json string: -a \
+                 '{\"opt1\": \"val1\", \"opt2\": \"val2\"}'",
+            ),
+            flag(
+                &["-m", "--module-name"],
+                "module_name",
+                Takes::Value,
+                "Name of the action to execute (default=command)",
+            ),
+        ]);
+    g.groups = vec![flags::BECOME_GROUP, flags::CONNECTION_GROUP];
+    g.epilog = "Some actions do not make sense in Ad-Hoc (include, meta, etc)";
+    g
+}
 
 /// The whole program; the exit code.
 pub fn main(args: &[OsString]) -> i32 {
-    // tasks of playbooks are not this program's
-    let playbooks = [
-        "tags",
-        "skip-tags",
-        "list-tasks",
-        "list-tags",
-        "step",
-        "start-at-task",
-        "syntax-check",
-        "force-handlers",
-    ];
-    let mut known: Vec<Opt> =
-        options::RUNNING.iter().filter(|o| !playbooks.contains(&o.long[0])).copied().collect();
-    known.extend(OWN);
-    let given = match options::parse(args, &known) {
-        Ok(g) => g,
-        Err(e) => return usage(&e),
-    };
-    if given.has("version") {
-        running::version("ansible");
-        return 0;
-    }
-    if given.has("help") {
-        println!("{USAGE}\n\nDefine and run a single task 'playbook' against a set of hosts");
-        return 0;
-    }
-    let [pattern] = given.rest.as_slice() else {
-        return usage(if given.rest.is_empty() {
-            "the following arguments are required: pattern"
-        } else {
-            "unrecognized arguments"
-        });
-    };
-    match run(&given, pattern) {
-        Ok(code) => code,
-        Err(e) => {
-            display::error(&e);
-            e.exit_code()
-        }
-    }
+    common::run(&grammar(), args, |given, config| {
+        let pattern = given.args.first().map(String::as_str).unwrap_or_default();
+        run(given, config, pattern)
+    })
 }
 
-fn usage(why: &str) -> i32 {
-    eprintln!("{USAGE}\nansible: error: {why}");
-    2
-}
-
-fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
-    let config = running::settings(given)?;
-    let name = if given.has("one-line") {
+fn run(given: &Given, config: &'static Config, pattern: &str) -> Result<i32, Error> {
+    let name = if given.on("one_line") {
         "oneline".to_owned()
     } else if config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS")
         && config.get("DEFAULT_STDOUT_CALLBACK").is_some_and(|s| s.origin != "default")
@@ -101,13 +89,13 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
         "minimal".to_owned()
     };
     let recap = names::short(&name) == "default";
-    let world = running::world(given, config, vec![playbook::printer(&name, given.has("check"))?], false)?;
+    let world = running::world(given, config, vec![playbook::printer(&name, given.on("check"))?], false)?;
     let hosts = world.inventory.chosen(pattern).map_err(Error::new)?;
-    if hosts.is_empty() && !given.has("list-hosts") {
+    if hosts.is_empty() && !given.on("listhosts") {
         display::warning("No hosts matched, nothing to do");
         return Ok(0);
     }
-    if given.has("list-hosts") {
+    if given.on("listhosts") {
         display::out(&format!("  hosts ({}):", hosts.len()));
         for h in hosts {
             display::out(&format!("    {h}"));
@@ -115,14 +103,14 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
         return Ok(0);
     }
     let module = given
-        .last("module-name")
+        .value("module_name")
         .map_or_else(|| config.text("DEFAULT_MODULE_NAME").unwrap_or("command").to_owned(), str::to_owned);
     let short = names::short(&module).to_owned();
     if matches!(short.as_str(), "import_playbook") {
         return Err(Error::options(format!("'{module}' is not a valid action for ad-hoc commands")));
     }
     let text =
-        given.last("args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
+        given.value("module_args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
     if names::takes_text(&short) && text.is_empty() {
         return Err(Error::options(format!("No argument passed to {module} module")));
     }
@@ -140,13 +128,13 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
     task.insert("action", Value::Dict(action));
     task.insert(
         "timeout",
-        given.last("task-timeout").map_or(Value::Int(config.int("TASK_TIMEOUT")), Value::from),
+        given.value("task_timeout").map_or(Value::Int(config.int("TASK_TIMEOUT")), Value::from),
     );
-    if let Some(b) = given.last("background").filter(|b| *b != "0") {
+    if let Some(b) = given.value("seconds").filter(|b| *b != "0") {
         task.insert("async", b);
         task.insert(
             "poll",
-            given.last("poll").map_or(Value::Int(config.int("DEFAULT_POLL_INTERVAL")), Value::from),
+            given.value("poll_interval").map_or(Value::Int(config.int("DEFAULT_POLL_INTERVAL")), Value::from),
         );
     }
     let entry = Dict::new();
@@ -155,7 +143,7 @@ fn run(given: &options::Given, pattern: &str) -> Result<i32, Error> {
     entry.insert("gather_facts", false);
     entry.insert("tasks", Value::list(vec![Value::Dict(task)]));
     let base = given
-        .last("playbook-dir")
+        .value("basedir")
         .map_or_else(|| crate::source::paths::unfrack("."), crate::source::paths::unfrack);
     world.files.set_base(&base);
     let parsed = Arc::new(play::parse(&Value::Dict(entry), &base.as_str().into(), None)?);

@@ -98,6 +98,8 @@ pub struct Grammar {
     pub groups: Vec<(&'static str, &'static str)>,
     /// Actions (`view`, `edit`) and what they do: the first argument is one of them.
     pub actions: Vec<(&'static str, &'static str)>,
+    /// What stands below all.
+    pub epilog: &'static str,
 }
 
 /// What was given.
@@ -155,6 +157,7 @@ impl Grammar {
             count: Count::None,
             groups: Vec::new(),
             actions: Vec::new(),
+            epilog: "",
         }
     }
     /// The same, with arguments.

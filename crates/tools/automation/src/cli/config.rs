@@ -9,7 +9,7 @@ use pileus_jinja::{Dict, Value};
 use serde_json::Value as Json;
 
 use super::args::{Count, Given, Grammar, Takes, flag};
-use super::{common, config_init};
+use super::{config_init, flags};
 use crate::config::options::{self, Opt, PLUGIN_TYPES};
 use crate::config::{Config, Setting};
 use crate::source::paths::unfrack;
@@ -42,7 +42,7 @@ const GALAXY: [(&str, &str); 10] = [
 ];
 
 fn top() -> Grammar {
-    let mut g = Grammar::new("ansible-config", "View ansible configuration.").with(common::base());
+    let mut g = Grammar::new("ansible-config", "View ansible configuration.").with(flags::base());
     g.actions = ACTIONS.to_vec();
     g
 }
@@ -52,7 +52,7 @@ fn grammar(action: &str) -> Grammar {
     let g = Grammar::new(format!("ansible-config {action}"), "")
         .arguments(Count::Any, "args", "Specific plugin to target, requires type of plugin to be set")
         .with([
-            common::verbose(),
+            flags::verbose(),
             flag(
                 &["-c", "--config"],
                 "config_file",

@@ -7,7 +7,7 @@ use std::fs;
 use pileus_jinja::{Dict, Value};
 
 use super::args::{Count, Given, Grammar, Takes, flag};
-use super::common;
+use super::{common, flags};
 use crate::config::Config;
 use crate::inventory::{Flattener, Inventory, Kind, Manager, Name, merge};
 use crate::source::{dump_json, dump_toml, dump_yaml};
@@ -51,13 +51,13 @@ fn grammar() -> Grammar {
         "Show Ansible inventory information, by default it uses the inventory script JSON format",
     )
     .arguments(Count::Optional, "group", "The name of a group in the inventory, relevant when using --graph")
-    .with(common::base())
+    .with(flags::base())
     // the reference takes --list-hosts away here
-    .with(common::inventory().into_iter().filter(|f| f.dest != "listhosts"))
-    .with(common::vaults())
+    .with(flags::inventory().into_iter().filter(|f| f.dest != "listhosts"))
+    .with(flags::vaults())
     .with([
-        common::playbook_dir(),
-        common::extra_vars(),
+        flags::playbook_dir(),
+        flags::extra_vars(),
         flag(&["--list"], "list", Takes::Flag, "Output all hosts info, works as inventory script").group(ACTIONS),
         flag(
             &["--host"],
@@ -296,8 +296,8 @@ impl Shown<'_> {
         seen_hosts: &mut HashSet<Name>,
         out: &Dict,
     ) -> Result<(), Error> {
-        let (name, children, hosts) = self.parts(group);
-        let (this, below, members) = (Dict::new(), Dict::new(), Dict::new());
+        let (_, children, hosts) = self.parts(group);
+        let below = Dict::new();
         for child in children {
             if seen_groups.contains(&child) {
                 below.insert(Value::str(&*self.parts(child).0), Value::Dict(Dict::new()));
@@ -306,13 +306,26 @@ impl Shown<'_> {
                 seen_groups.insert(child);
             }
         }
-        if &*name != "all" {
-            for host in hosts.iter().filter(|h| available.contains(*h)) {
-                let vars = if seen_hosts.insert(host.clone()) { self.host(host)? } else { Dict::new() };
-                members.insert(Value::str(&**host), Value::Dict(vars));
-            }
+        let hosts: Vec<Name> = hosts.into_iter().filter(|h| available.contains(h)).collect();
+        self.entry(group, Value::Dict(below), &hosts, seen_hosts, out)
+    }
+
+    /// Puts a group's entry: what is below it, its own hosts with their variables where they are named first.
+    fn entry(
+        &mut self,
+        group: usize,
+        below: Value,
+        hosts: &[Name],
+        seen: &mut HashSet<Name>,
+        out: &Dict,
+    ) -> Result<(), Error> {
+        let (name, ..) = self.parts(group);
+        let (this, members) = (Dict::new(), Dict::new());
+        for host in hosts.iter().filter(|_| &*name != "all") {
+            let vars = if seen.insert(host.clone()) { self.host(host)? } else { Dict::new() };
+            members.insert(Value::str(&**host), Value::Dict(vars));
         }
-        this.insert("children", Value::Dict(below));
+        this.insert("children", below);
         this.insert("hosts", Value::Dict(members));
         if self.export {
             this.insert("vars", Value::Dict(self.group(group)?));
@@ -336,7 +349,6 @@ impl Shown<'_> {
         out: &Dict,
     ) -> Result<(), Error> {
         let (name, children, hosts) = self.parts(group);
-        let (this, members) = (Dict::new(), Dict::new());
         let mut below = Vec::new();
         for child in children {
             let (child_name, _, child_hosts) = self.parts(child);
@@ -348,19 +360,8 @@ impl Shown<'_> {
             }
             self.toml_group(child, available, seen, out)?;
         }
-        if &*name != "all" {
-            for host in hosts.iter().filter(|h| available.contains(*h)) {
-                let vars = if seen.insert(host.clone()) { self.host(host)? } else { Dict::new() };
-                members.insert(Value::str(&**host), Value::Dict(vars));
-            }
-        }
-        this.insert("children", Value::list(below));
-        this.insert("hosts", Value::Dict(members));
-        if self.export {
-            this.insert("vars", Value::Dict(self.group(group)?));
-        }
-        put(out, &name, this);
-        Ok(())
+        let hosts: Vec<Name> = hosts.into_iter().filter(|h| available.contains(h)).collect();
+        self.entry(group, Value::list(below), &hosts, seen, out)
     }
 
     fn graph(&mut self, group: &str) -> Result<String, Error> {

@@ -15,55 +15,34 @@ use crate::playbook::{Block, Files, K, Node, Play, names};
 use crate::source::paths;
 use crate::{Error, config, display};
 
-use super::options::{self, Given};
-use super::running;
+use super::args::{Count, Given, Grammar};
+use super::{common, flags, running};
 
-const USAGE: &str = "usage: ansible-playbook [-h] [--version] [-v] [--private-key PRIVATE_KEY_FILE]
-                        [-u REMOTE_USER] [-c CONNECTION] [-T TIMEOUT]
-                        [--ssh-common-args SSH_COMMON_ARGS]
-                        [--ssh-extra-args SSH_EXTRA_ARGS] [--force-handlers]
-                        [-b] [--become-method BECOME_METHOD]
-                        [--become-user BECOME_USER]
-                        [-K | --become-password-file BECOME_PASSWORD_FILE]
-                        [-k | --connection-password-file CONNECTION_PASSWORD_FILE]
-                        [-t TAGS] [--skip-tags SKIP_TAGS] [-C] [-D]
-                        [-i INVENTORY] [--list-hosts] [-l SUBSET]
-                        [--flush-cache] [-e EXTRA_VARS] [--vault-id VAULT_IDS]
-                        [-J | --vault-password-file VAULT_PASSWORD_FILES]
-                        [-f FORKS] [-M MODULE_PATH] [--syntax-check]
-                        [--list-tasks] [--list-tags] [--step]
-                        [--start-at-task START_AT_TASK]
-                        playbook [playbook ...]";
+/// The options, in the order of the usage line.
+fn grammar() -> Grammar {
+    let mut g = Grammar::new(
+        "ansible-playbook",
+        "Runs Ansible playbooks, executing the defined tasks on the targeted hosts.",
+    )
+    .arguments(Count::Some, "playbook", "Playbook(s)")
+    .with(flags::base())
+    .with(flags::connect())
+    .with([flags::force_handlers()])
+    .with(flags::runas())
+    .with(flags::tags())
+    .with(flags::check())
+    .with(flags::inventory())
+    .with([flags::extra_vars()])
+    .with(flags::vaults())
+    .with([flags::forks(), flags::module_path()])
+    .with(flags::playbook());
+    g.groups = vec![flags::CONNECTION_GROUP, flags::BECOME_GROUP];
+    g
+}
 
 /// The whole program; the exit code.
 pub fn main(args: &[OsString]) -> i32 {
-    let given = match options::parse(args, &options::RUNNING) {
-        Ok(g) => g,
-        Err(e) => return usage(&e),
-    };
-    if given.has("version") {
-        running::version("ansible-playbook");
-        return 0;
-    }
-    if given.has("help") {
-        println!("{USAGE}\n\nRuns Ansible playbooks, executing the defined tasks on the targeted hosts.");
-        return 0;
-    }
-    if given.rest.is_empty() {
-        return usage("the following arguments are required: playbook");
-    }
-    match run(&given) {
-        Ok(code) => code,
-        Err(e) => {
-            display::error(&e);
-            e.exit_code()
-        }
-    }
-}
-
-fn usage(why: &str) -> i32 {
-    eprintln!("{USAGE}\nansible-playbook: error: {why}");
-    2
+    common::run(&grammar(), args, run)
 }
 
 /// The callback that prints, by its name.
@@ -76,9 +55,8 @@ pub fn printer(name: &str, check: bool) -> Result<Box<dyn Callback>, Error> {
     })
 }
 
-fn run(given: &Given) -> Result<i32, Error> {
-    let config = running::settings(given)?;
-    for p in &given.rest {
+fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
+    for p in &given.args {
         if p.split('.').count() >= 3 && !p.contains('/') && !Path::new(p).exists() {
             continue;
         }
@@ -91,14 +69,14 @@ fn run(given: &Given) -> Result<i32, Error> {
         }
     }
     let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
-    let callbacks = vec![printer(&name, given.has("check"))?];
+    let callbacks = vec![printer(&name, given.on("check"))?];
     let world = running::world(given, config, callbacks, true)?;
     let mut code = Ended::OK;
-    let listing = given.has("list-hosts")
-        || given.has("list-tasks")
-        || given.has("list-tags")
-        || given.has("syntax-check");
-    for path in &given.rest {
+    let listing = given.on("listhosts")
+        || given.on("listtasks")
+        || given.on("listtags")
+        || given.on("syntax");
+    for path in &given.args {
         let full = locate(&world.files, path);
         let dir = crate::playbook::build::directory(&full).to_string();
         world.files.set_base(&dir);
@@ -185,7 +163,7 @@ fn retry(config: &config::Config, world: &World, playbook: &str) {
 fn list(world: &Arc<World>, given: &Given, path: &str, full: &str) -> Result<(), Error> {
     let plays = plays::read(world, &world.files, full)?;
     display::out(&format!("\nplaybook: {path}"));
-    let (hosts, tasks, tags) = (given.has("list-hosts"), given.has("list-tasks"), given.has("list-tags"));
+    let (hosts, tasks, tags) = (given.on("listhosts"), given.on("listtasks"), given.on("listtags"));
     for (i, play) in plays.iter().enumerate() {
         plays::compile(world, play)?;
         if !hosts && !tasks && !tags {
@@ -193,7 +171,7 @@ fn list(world: &Arc<World>, given: &Given, path: &str, full: &str) -> Result<(),
         }
         list_play(world, play, i + 1, hosts, tasks, tags)?;
     }
-    if given.has("syntax-check") && !hosts && !tasks && !tags {
+    if given.on("syntax") && !hosts && !tasks && !tags {
         return Ok(());
     }
     Ok(())

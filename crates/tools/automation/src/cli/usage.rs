@@ -114,6 +114,9 @@ pub fn help(g: &Grammar) -> String {
             entry(&mut out, head, help);
         }
     }
+    if !g.epilog.is_empty() {
+        let _ = write!(out, "\n{}\n", wrap(g.epilog, width()).join("\n"));
+    }
     out
 }
 
@@ -124,7 +127,9 @@ fn described(f: &Flag) -> (Vec<&'static str>, String, String) {
         .map(|n| if takes_value(f) { format!("{n} {}", metavar(f)) } else { (*n).to_owned() })
         .collect();
     let mut help = f.help.to_owned();
-    if matches!(f.takes, Takes::Append | Takes::Count) && !help.is_empty() {
+    // the reference doesn't say so of this one
+    let told = f.dest == "vault_password_files";
+    if matches!(f.takes, Takes::Append | Takes::Count) && !help.is_empty() && !told {
         help = format!("{}. This argument may be specified multiple times.", help.trim_end_matches('.'));
     }
     (f.names.to_vec(), names.join(", "), help)

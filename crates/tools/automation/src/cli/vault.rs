@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use super::args::{Count, Given, Grammar, Takes, flag};
-use super::common;
+use super::flags;
 use super::vault_files as files;
 use crate::config::Config;
 use crate::source::paths::unfrack;
@@ -26,7 +26,7 @@ const ACTIONS: [(&str, &str); 7] = [
 
 fn top() -> Grammar {
     let mut g = Grammar::new("ansible-vault", "encryption/decryption utility for Ansible data files")
-        .with(common::base());
+        .with(flags::base());
     g.actions = ACTIONS.to_vec();
     g
 }
@@ -36,8 +36,8 @@ fn grammar(action: &str) -> Grammar {
     let help = if action == "encrypt_string" { "String to encrypt" } else { "Filename" };
     let mut g = Grammar::new(format!("ansible-vault {action}"), "")
         .arguments(Count::Any, metavar, help)
-        .with(common::vaults())
-        .with([common::verbose()]);
+        .with(flags::vaults())
+        .with([flags::verbose()]);
     let output = flag(
         &["--output"],
         "output_file",
