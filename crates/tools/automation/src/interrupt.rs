@@ -81,7 +81,7 @@ pub fn watch(world: &Arc<World>) {
         }
         for file in &STATE.0.lock().files {
             // What is gone already needs no removing.
-            let _ = fs::remove_file(file);
+            let _ = fs::remove_file(file).or_else(|_| fs::remove_dir_all(file));
         }
         std::process::exit(if signal == libc::SIGINT { INTERRUPTED } else { 128 + signal });
     };

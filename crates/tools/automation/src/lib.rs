@@ -22,6 +22,7 @@ pub mod lookup;
 pub mod playbook;
 pub mod python;
 pub mod source;
+mod terminal;
 pub mod vars;
 pub mod vault;
 

@@ -1,7 +1,7 @@
 //! `copy`: files, directories or text, brought to the host and put in place by its `copy` module.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use pileus_jinja::{Dict, Value};
@@ -177,13 +177,15 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
     let local = c.transport() == "local" && as_user.is_none();
     // where the bytes wait: a file of ours here, or one on the host
     let (waiting, _guard, remote) = if local {
-        let mut t = tempfile::Builder::new()
-            .prefix("ansible-copy-")
-            .tempfile()
-            .map_err(|e| Failure::Error(Error::new(e.to_string())))?;
-        t.write_all(data).and_then(|()| t.flush()).map_err(|e| Failure::Error(Error::new(e.to_string())))?;
-        let noted = crate::interrupt::Temporary::note(t.path());
-        (t.path().display().to_string(), Some((t, noted)), false)
+        let lost = |e: std::io::Error| Failure::Error(Error::new(e.to_string()));
+        let dir = tempfile::Builder::new().prefix("ansible-tmp-").tempdir().map_err(lost)?;
+        // called as the reference calls it, with the ending that `validate` may look at
+        let ending = Path::new(name).extension();
+        let ending = ending.map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
+        let path = dir.path().join(format!(".source{ending}"));
+        fs::write(&path, data).map_err(lost)?;
+        let noted = crate::interrupt::Temporary::note(dir.path());
+        (path.display().to_string(), Some((dir, noted)), false)
     } else {
         let path = remote::temporary(&sum[..16]);
         c.put(&mut { data }, &path, Some(0o600), as_user.as_ref()).map_err(remote::lost)?;

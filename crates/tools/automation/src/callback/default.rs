@@ -14,7 +14,7 @@ use crate::execute::TaskResult;
 use crate::execute::include::is_include;
 use crate::execute::result::{Item, flag};
 use crate::inventory::Name;
-use crate::playbook::{Play, Task};
+use crate::playbook::{K, Play, Task};
 use crate::{config, display};
 
 use super::dump::{self, Format};
@@ -117,8 +117,14 @@ impl Default {
         if self.failed_to_stderr { display::err(text, color) } else { self.say(text, color) }
     }
 
+    /// The mark of what runs in check mode: as it says itself, else as the run.
+    fn mode(&self, own: Option<&Value>) -> &'static str {
+        let check = own.filter(|v| !v.is_none()).and_then(|v| v.truth().ok()).unwrap_or(self.check);
+        if check && self.check_markers { " [CHECK MODE]" } else { "" }
+    }
+
     fn task_banner(&mut self, task: &Task, name: &str) {
-        let mode = if self.check && self.check_markers { " [CHECK MODE]" } else { "" };
+        let mode = self.mode(task.keyword(K::CheckMode));
         let prefix = if task.handler { "RUNNING HANDLER" } else { self.prefix };
         self.banner(&format!("{prefix} [{}]{mode}", name.trim()));
         if display::verbosity() >= 2
@@ -157,11 +163,7 @@ impl Default {
     }
 
     fn text(&self, d: &Dict) -> String {
-        let indent = match self.pretty {
-            Some(true) => Some(4),
-            _ => None,
-        };
-        dump::results(d, indent, self.format)
+        dump::results(d, dump::indent(d, self.pretty), self.format)
     }
 
     fn warnings(&self, d: &Dict) {
@@ -189,8 +191,13 @@ impl Default {
             return;
         }
         let text = format!("[ERROR]: {}\n", e.details().trim_end_matches('\n'));
-        if self.told.lock().insert(text.clone()) {
-            self.complain(&format!("{text}\n"), &self.colors.error);
+        if !self.told.lock().insert(text.clone()) {
+            return;
+        }
+        if self.failed_to_stderr {
+            display::err(&text, &self.colors.error);
+        } else {
+            self.say(&format!("{text}\n"), &self.colors.error);
         }
     }
 
@@ -204,21 +211,22 @@ impl Default {
 }
 
 impl Callback for Default {
-    fn playbook_start(&mut self, path: &str) {
+    fn playbook_start(&mut self, path: &str, plays: usize) {
         if display::verbosity() > 1 {
             let name = std::path::Path::new(path)
                 .file_name()
                 .map(|n| n.to_string_lossy().into_owned())
                 .unwrap_or_default();
             self.banner(&format!("PLAYBOOK: {name}"));
+            display::verbose(2, &format!("{plays} plays in {path}"));
         }
         if self.check && self.check_markers {
             self.banner("DRY RUN");
         }
     }
 
-    fn play_start(&mut self, _play: &Arc<Play>, name: &str, _hosts: &[Name]) {
-        let mode = if self.check && self.check_markers { " [CHECK MODE]" } else { "" };
+    fn play_start(&mut self, play: &Arc<Play>, name: &str, _hosts: &[Name]) {
+        let mode = self.mode(play.keywords.get(K::CheckMode));
         let name = name.trim();
         if name.is_empty() {
             self.banner(&format!("PLAY{mode}"))
@@ -242,9 +250,7 @@ impl Callback for Default {
     fn ok(&mut self, r: &TaskResult) {
         let changed = r.changed();
         if is_include(&r.task) {
-            if self.show_ok {
-                self.ensure_banner(r);
-            }
+            self.ensure_banner(r);
             return;
         }
         if !changed && !self.show_ok {
@@ -258,8 +264,8 @@ impl Callback for Default {
         }
         let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
         let mut text = format!("{word}: [{}]", Self::label(r, &r.value));
-        if dump::verbose(&r.value) {
-            text.push_str(&format!(" => {}", self.text(&keep(&shown, &r.value))));
+        if dump::verbose(&r.value, r.fields.no_log) {
+            text.push_str(&format!(" => {}", self.text(&keep(&shown, &r.value, r.fields.no_log))));
         }
         self.say(&text, color);
     }
@@ -278,7 +284,7 @@ impl Callback for Default {
             let text = format!(
                 "fatal: [{}]: FAILED! => {}",
                 Self::label(r, &r.value),
-                self.text(&keep(&shown, &r.value))
+                self.text(&keep(&shown, &r.value, r.fields.no_log))
             );
             self.complain(&text, &self.colors.error);
         }
@@ -293,20 +299,11 @@ impl Callback for Default {
         }
         self.ensure_banner(r);
         self.warnings(&r.value);
-        if r.looped && !r.items.is_empty() {
-            // the items told; the whole is told too
-            let mut text = format!("skipping: [{}]", r.host);
-            if dump::verbose(&r.value) {
-                let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
-                shown.remove("results");
-                text.push_str(&format!(" => {}", self.text(&shown)));
-            }
-            self.say(&text, &self.colors.skip);
-            return;
-        }
+        // of a loop the items are told; the whole is told too
         let mut text = format!("skipping: [{}]", r.host);
-        if dump::verbose(&r.value) {
+        if dump::verbose(&r.value, r.fields.no_log) {
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
+            shown.remove("results");
             text.push_str(&format!(" => {}", self.text(&shown)));
         }
         self.say(&text, &self.colors.skip);
@@ -332,7 +329,7 @@ impl Callback for Default {
             self.ensure_banner(r);
             self.exception(r, item.error.as_ref());
             self.warnings(value);
-            let shown = keep(&dump::cleaned(value, &r.task, no_log), value);
+            let shown = keep(&dump::cleaned(value, &r.task, no_log), value, no_log);
             let text = format!("failed: [{host}] (item={label}) => {}", self.text(&shown));
             self.complain(&text, &self.colors.error);
             return;
@@ -343,7 +340,7 @@ impl Callback for Default {
             }
             self.ensure_banner(r);
             let mut text = format!("skipping: [{}] => (item={label}) ", r.host);
-            if dump::verbose(value) {
+            if dump::verbose(value, no_log) {
                 let shown = dump::cleaned(value, &r.task, no_log);
                 text.push_str(&format!(" => {}", self.text(&shown)));
             }
@@ -361,8 +358,8 @@ impl Callback for Default {
         self.warnings(value);
         let (word, color) = if changed { ("changed", &self.colors.changed) } else { ("ok", &self.colors.ok) };
         let mut text = format!("{word}: [{host}] => (item={label})");
-        if dump::verbose(value) {
-            let shown = keep(&dump::cleaned(value, &r.task, no_log), value);
+        if dump::verbose(value, no_log) {
+            let shown = keep(&dump::cleaned(value, &r.task, no_log), value, no_log);
             text.push_str(&format!(" => {}", self.text(&shown)));
         }
         self.say(&text, color);
@@ -472,33 +469,10 @@ impl Callback for Default {
         display::out("\n");
         if !custom.is_empty() && self.custom_stats {
             self.banner("CUSTOM STATS: ");
-            let mut hosts: Vec<&String> = custom.iter().map(|(h, _, _)| h).filter(|h| *h != "_run").collect();
-            hosts.sort();
-            hosts.dedup();
-            for h in hosts {
-                let d: Dict = custom
-                    .iter()
-                    .filter(|(x, _, _)| x == h)
-                    .map(|(_, k, v)| (Value::from(k), v.clone()))
-                    .collect();
-                display::out(&format!(
-                    "\t{h}: {}",
-                    super::json::dumps(&Value::Dict(d), None, true).replace('\n', "")
-                ));
-            }
-            let run: Dict = custom
-                .iter()
-                .filter(|(x, _, _)| x == "_run")
-                .map(|(_, k, v)| (Value::from(k), v.clone()))
-                .collect();
-            if !run.is_empty() {
-                display::out("");
-                display::out(&format!(
-                    "\tRUN: {}",
-                    super::json::dumps(&Value::Dict(run), None, true).replace('\n', "")
-                ));
-            }
-            display::out("\n");
+            recap::custom(custom);
+        }
+        if self.check && self.check_markers {
+            self.banner("DRY RUN");
         }
     }
 }

@@ -6,6 +6,11 @@ use crate::display;
 use crate::playbook::Task;
 
 use super::json;
+use pileus_jinja::yaml::Style;
+
+/// Columns of a level.
+pub const INDENT: usize = 4;
+const TAB: usize = 8;
 
 /// What a censored result shows.
 pub const CENSORED: &str =
@@ -24,8 +29,8 @@ pub enum Format {
 }
 
 /// Whether a result's content is shown although all is well.
-pub fn verbose(d: &Dict) -> bool {
-    (display::verbosity() > 0 || d.contains("_ansible_verbose_always"))
+pub fn verbose(d: &Dict, no_log: bool) -> bool {
+    (display::verbosity() > 0 || (d.contains("_ansible_verbose_always") && !no_log))
         && !d.contains("_ansible_verbose_override")
 }
 
@@ -46,6 +51,9 @@ pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
             }
         }
         out.insert("censored", CENSORED);
+        if &*task.action == "debug" {
+            out.remove("changed");
+        }
         return out;
     }
     let out = d.copy();
@@ -63,17 +71,22 @@ pub fn cleaned(d: &Dict, task: &Task, no_log: bool) -> Dict {
                 }
             }
         } else {
-            out.remove("changed");
-            out.remove("invocation");
+            for key in ["changed", "invocation", "skip_reason", "results", "ansible_loop_var"] {
+                out.remove(key);
+            }
         }
     }
     out
 }
 
+/// The columns of a level: as `pretty_results` says, else where a result is always shown whole.
+pub fn indent(d: &Dict, pretty: Option<bool>) -> Option<usize> {
+    let whole = || d.contains("_ansible_verbose_always") || display::verbosity() > 2;
+    pretty.unwrap_or_else(whole).then_some(INDENT)
+}
+
 /// The text of a result.
 pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
-    let always = d.contains("_ansible_verbose_always");
-    let indent = indent.or((always || display::verbosity() > 2).then_some(4));
     let out = Dict::new();
     for (k, v) in d.items() {
         let name = k.as_str().unwrap_or_default();
@@ -88,90 +101,104 @@ pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
     }
     match format {
         Format::Json => json::dumps(&Value::Dict(out), indent, true),
-        Format::Yaml { lossy: _ } => yaml(&out),
+        Format::Yaml { lossy } => yaml(&out, lossy),
     }
 }
 
 /// A result as YAML below its line.
-fn yaml(d: &Dict) -> String {
-    let value = Value::Dict(d.clone()).to_json();
-    let mut text = String::new();
-    block(&mut text, &value, 0);
-    let body: String = text.trim_end().lines().map(|l| format!("    {l}\n")).collect();
-    format!("\n{}", body.trim_end())
+fn yaml(d: &Dict, lossy: bool) -> String {
+    let mut value = Value::Dict(d.clone());
+    if lossy {
+        for (whole, lines) in [("stdout", "stdout_lines"), ("stderr", "stderr_lines")] {
+            if d.contains(whole) && d.contains(lines) {
+                d.insert(lines, "<omitted>");
+            }
+        }
+        value = readable(value);
+    }
+    let style = Style {
+        indent: if lossy { INDENT } else { 2 },
+        flow: Some(false),
+        literal: true,
+        ..Style::default()
+    };
+    let text = pileus_jinja::yaml::dump(&plain(value), &style).unwrap_or_else(|e| e.to_string());
+    let mut out = String::new();
+    for line in text.trim_end().split('\n') {
+        out.push('\n');
+        if !line.is_empty() {
+            out.push_str("    ");
+            out.push_str(line);
+        }
+    }
+    out
 }
 
-fn block(out: &mut String, v: &serde_json::Value, depth: usize) {
-    use serde_json::Value as Json;
-    let pad = "    ".repeat(depth);
+/// Values that only the engine knows as what they stand for.
+fn plain(v: Value) -> Value {
     match v {
-        Json::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            for k in keys {
-                let v = &map[k.as_str()];
-                out.push_str(&format!("{pad}{}:", scalar(&Json::String(k.clone()))));
-                inner(out, v, depth);
-            }
-        }
-        Json::Array(list) => {
-            for v in list {
-                match v {
-                    Json::Object(m) if !m.is_empty() => {
-                        let mut text = String::new();
-                        block(&mut text, v, 0);
-                        for (i, l) in text.lines().enumerate() {
-                            out.push_str(&format!("{pad}{}{l}\n", if i == 0 { "-   " } else { "    " }));
-                        }
-                    }
-                    other => out.push_str(&format!("{pad}- {}\n", scalar(other))),
-                }
-            }
-        }
-        other => out.push_str(&format!("{pad}{}\n", scalar(other))),
+        Value::List(l) => Value::list(l.items().into_iter().map(plain).collect()),
+        Value::Tuple(t) => Value::list(t.iter().cloned().map(plain).collect()),
+        Value::Dict(d) => Value::Dict(d.items().into_iter().map(|(k, v)| (k, plain(v))).collect()),
+        Value::Object(o) => Value::from(Value::Object(o).to_json()),
+        Value::Undefined(u) => Value::from(format!("<< error 1 - {} >>", u.message())),
+        v => v,
     }
 }
 
-fn inner(out: &mut String, v: &serde_json::Value, depth: usize) {
-    use serde_json::Value as Json;
+/// Text of several lines without what a `|` block cannot hold: blanks at ends, tabs, what isn't printed.
+fn readable(v: Value) -> Value {
     match v {
-        Json::Object(m) if !m.is_empty() => {
-            out.push('\n');
-            block(out, v, depth + 1);
+        Value::Str(s) if s.contains('\n') => Value::from(block_text(&s)),
+        Value::List(l) => Value::list(l.items().into_iter().map(readable).collect()),
+        Value::Dict(d) => {
+            Value::Dict(d.items().into_iter().map(|(k, v)| (readable(k), readable(v))).collect())
         }
-        Json::Array(l) if !l.is_empty() => {
-            out.push('\n');
-            block(out, v, depth);
-        }
-        Json::String(s) if s.contains('\n') => {
-            let keep = if s.ends_with('\n') { "" } else { "-" };
-            out.push_str(&format!(" |{keep}\n"));
-            for l in s.trim_end_matches('\n').split('\n') {
-                out.push_str(&format!("{}{l}\n", "    ".repeat(depth + 1)));
-            }
-        }
-        other => out.push_str(&format!(" {}\n", scalar(other))),
+        v => v,
     }
 }
 
-fn scalar(v: &serde_json::Value) -> String {
-    use serde_json::Value as Json;
-    match v {
-        Json::Null => "null".into(),
-        Json::Bool(b) => b.to_string(),
-        Json::Number(n) => n.to_string(),
-        Json::Array(_) => "[]".into(),
-        Json::Object(_) => "{}".into(),
-        Json::String(s) => {
-            let plain = !s.is_empty()
-                && !s.starts_with(|c: char| "!&*-?:{}[],#|>@`\"'% ".contains(c))
-                && !s.contains(": ")
-                && !s.contains(" #")
-                && !s.ends_with([':', ' '])
-                && !s.contains('\n')
-                && pileus_yaml::load(s, &pileus_yaml::Options::default())
-                    .is_ok_and(|d| d.value.as_str() == Some(s));
-            if plain { s.clone() } else { format!("'{}'", s.replace('\'', "''")) }
+fn block_text(s: &str) -> String {
+    let mut out = String::new();
+    let shown = |c: &char| matches!(c, '\t' | '\n' | ' '..='~') || *c >= '\u{a0}';
+    for (i, line) in s.trim_end().split('\n').enumerate() {
+        if i > 0 {
+            out.push('\n');
         }
+        let mut column = 0;
+        let mut text = String::new();
+        for c in line.chars().filter(shown) {
+            let width = if c == '\t' { TAB - column % TAB } else { 1 };
+            if c == '\t' {
+                text.extend(std::iter::repeat_n(' ', width))
+            } else {
+                text.push(c)
+            }
+            column += width;
+        }
+        out.push_str(text.trim_end_matches(' '));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_to_the_character() {
+        let d = Dict::new();
+        d.insert("cmd", Value::list(vec![Value::str("echo"), Value::dict([("k", Value::Int(1))])]));
+        d.insert("stdout", "one\ntwo  \n\tthree\x07\n\n");
+        d.insert("stdout_lines", Value::list(Vec::new()));
+        assert_eq!(
+            yaml(&d, true),
+            "\n    cmd:\n    - echo\n    -   k: 1\n    stdout: |-\n        one\n        two\n                three\n    \
+             stdout_lines: <omitted>"
+        );
+        let d = Dict::new();
+        d.insert("s", "a\tb\nc");
+        d.insert("l", "x\ny\n");
+        assert_eq!(yaml(&d, false), "\n    l: |\n      x\n      y\n    s: \"a\\tb\\nc\"");
     }
 }

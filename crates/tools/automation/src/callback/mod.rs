@@ -23,8 +23,8 @@ pub use stats::Stats;
 
 /// Hears of what happens. Every method but those of need does nothing by default.
 pub trait Callback: Send {
-    /// A playbook begins.
-    fn playbook_start(&mut self, _path: &str) {}
+    /// A playbook of so many plays begins, as named.
+    fn playbook_start(&mut self, _path: &str, _plays: usize) {}
     /// A play begins.
     fn play_start(&mut self, _play: &Arc<Play>, _name: &str, _hosts: &[Name]) {}
     /// A task or handler begins.
@@ -81,7 +81,7 @@ impl Callbacks {
         Self { all: Mutex::new(all), stats: Stats::default() }
     }
     each! {
-        playbook_start(path: &str);
+        playbook_start(path: &str, plays: usize);
         play_start(play: &Arc<Play>, name: &str, hosts: &[Name]);
         task_start(task: &Arc<Task>, name: &str);
         ok(r: &TaskResult);

@@ -25,11 +25,9 @@ pub fn ask(world: &World, d: &Dict, name: &str) -> Result<Value, Error> {
     let default = d.get("default").filter(|v| !v.is_none());
     let private = flag(d, "private", true);
     let shown = text("prompt").unwrap_or_else(|| name.to_owned());
-    let message = match (&default, text("prompt")) {
-        (Some(v), Some(p)) => format!("{p} [{}]: ", v.to_text().unwrap_or_default()),
-        (Some(v), None) => format!("{name} [{}]: ", v.to_text().unwrap_or_default()),
-        (None, Some(p)) => format!("{p}: "),
-        (None, None) => format!("input for {name}: "),
+    let message = match &default {
+        Some(v) => format!("{shown} [{}]: ", v.to_text().unwrap_or_default()),
+        None => format!("{shown}: "),
     };
     if !std::io::stdin().is_terminal() {
         // nobody can answer: the default stands, or nothing
@@ -53,7 +51,6 @@ pub fn ask(world: &World, d: &Dict, name: &str) -> Result<Value, Error> {
             answer = read(&message)?;
         }
     }
-    let _ = shown;
     let v = if answer.is_empty() { default.unwrap_or_else(|| Value::str("")) } else { Value::from(answer) };
     finish(world, d, v)
 }

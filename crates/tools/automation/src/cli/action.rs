@@ -39,9 +39,9 @@ pub fn run(
     let all: Vec<OsString> =
         before.iter().filter(|a| a.to_string_lossy().starts_with("-v")).chain(rest).cloned().collect();
     match grammar.parse(&all) {
-        Ok(given) => {
-            common::finish(common::started(&given, config).and_then(|()| body(&action, &given, config)))
-        }
+        Ok(given) => common::finish(
+            common::started(&grammar.program, &given, config).and_then(|()| body(&action, &given, config)),
+        ),
         Err(stop) => common::stopped(&grammar, stop, config),
     }
 }

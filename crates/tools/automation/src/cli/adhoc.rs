@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use pileus_jinja::{Dict, Str, Value};
 
+use crate::config::Config;
 use crate::execute::plays;
 use crate::playbook::split::parse_kv;
 use crate::playbook::{names, play};
-use crate::config::Config;
 use crate::{Error, display};
 
 use super::args::{Count, Given, Grammar, Takes, flag};
@@ -109,8 +109,10 @@ fn run(given: &Given, config: &'static Config, pattern: &str) -> Result<i32, Err
     if matches!(short.as_str(), "import_playbook") {
         return Err(Error::options(format!("'{module}' is not a valid action for ad-hoc commands")));
     }
-    let text =
-        given.value("module_args").unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default()).to_owned();
+    let text = given
+        .value("module_args")
+        .unwrap_or(config.text("DEFAULT_MODULE_ARGS").unwrap_or_default())
+        .to_owned();
     if names::takes_text(&short) && text.is_empty() {
         return Err(Error::options(format!("No argument passed to {module} module")));
     }

@@ -27,7 +27,7 @@ pub fn run(
         Err(code) => return code,
     };
     match grammar.parse(args) {
-        Ok(given) => finish(started(&given, config).and_then(|()| body(&given, config))),
+        Ok(given) => finish(started(&grammar.program, &given, config).and_then(|()| body(&given, config))),
         Err(stop) => stopped(grammar, stop, config),
     }
 }
@@ -51,9 +51,12 @@ pub fn settings() -> Result<&'static Config, i32> {
 ///
 /// # Errors
 /// None so far.
-pub fn started(given: &Given, config: &Config) -> Result<(), Error> {
+pub fn started(program: &str, given: &Given, config: &Config) -> Result<(), Error> {
     let level = u32::try_from(config.int("DEFAULT_VERBOSITY")).unwrap_or(0) + given.count("verbosity");
     display::set_verbosity(u8::try_from(level).unwrap_or(u8::MAX));
+    if display::verbosity() > 1 {
+        display::out(&display::paint(&version(program, config), "blue"));
+    }
     match config.file() {
         Some(f) => display::verbose(1, &format!("Using {} as config file", f.display())),
         None => display::verbose(1, "No config file found; using defaults"),
@@ -72,8 +75,7 @@ pub fn stopped(grammar: &Grammar, stop: Stop, config: &Config) -> i32 {
             0
         }
         Stop::Version => {
-            let program = grammar.program.split(' ').next().unwrap_or_default();
-            display::out(&version(program, config));
+            display::out(&version(&grammar.program, config));
             0
         }
         Stop::Wrong(why) => {
@@ -97,6 +99,7 @@ pub fn finish(done: Result<i32, Error>) -> i32 {
 
 /// The text of `--version`, as tools parse it.
 pub fn version(program: &str, config: &Config) -> String {
+    let program = program.split(' ').next().unwrap_or_default();
     let file = config.file().map_or_else(|| "None".to_owned(), |f| f.display().to_string());
     let modules: Vec<Value> = config.list("DEFAULT_MODULE_PATH").into_iter().map(Value::from).collect();
     let me = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
@@ -142,9 +145,7 @@ pub fn read_extra_vars(given: &[String], loader: &Loader) -> Result<Dict, Error>
         let value = match text.strip_prefix('@') {
             Some(path) => loader.load_fresh(&paths::unfrack(path), true)?,
             None if text.starts_with(['/', '.']) => {
-                return Err(Error::options(format!(
-                    "Please prepend extra_vars filename '{text}' with '@'"
-                )));
+                return Err(Error::options(format!("Please prepend extra_vars filename '{text}' with '@'")));
             }
             None if text.starts_with(['[', '{']) => parse(text, &file, true)?,
             None => pairs(text, &origin)?,

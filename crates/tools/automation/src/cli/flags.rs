@@ -223,12 +223,7 @@ pub fn runas() -> Vec<Flag> {
 
 /// `-f`.
 pub fn forks() -> Flag {
-    flag(
-        &["-f", "--forks"],
-        "forks",
-        Takes::Int,
-        "specify number of parallel processes to use (default=5)",
-    )
+    flag(&["-f", "--forks"], "forks", Takes::Int, "specify number of parallel processes to use (default=5)")
 }
 
 /// `-M`.
@@ -271,12 +266,7 @@ pub fn force_handlers() -> Flag {
 /// `-t`, `--skip-tags`.
 pub fn tags() -> [Flag; 2] {
     [
-        flag(
-            &["-t", "--tags"],
-            "tags",
-            Takes::Append,
-            "only run plays and tasks tagged with these values",
-        ),
+        flag(&["-t", "--tags"], "tags", Takes::Append, "only run plays and tasks tagged with these values"),
         flag(
             &["--skip-tags"],
             "skip_tags",

@@ -72,10 +72,8 @@ fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
     let callbacks = vec![printer(&name, given.on("check"))?];
     let world = running::world(given, config, callbacks, true)?;
     let mut code = Ended::OK;
-    let listing = given.on("listhosts")
-        || given.on("listtasks")
-        || given.on("listtags")
-        || given.on("syntax");
+    let listing =
+        given.on("listhosts") || given.on("listtasks") || given.on("listtags") || given.on("syntax");
     for path in &given.args {
         let full = locate(&world.files, path);
         let dir = crate::playbook::build::directory(&full).to_string();
@@ -85,7 +83,7 @@ fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
             continue;
         }
         let plays = plays::read(&world, &world.files, &full)?;
-        world.callbacks.playbook_start(&full);
+        world.callbacks.playbook_start(path, plays.len());
         if plays.is_empty() {
             continue;
         }

@@ -146,7 +146,9 @@ pub fn load(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<Vec<Ar
             builder.blocks(&list, &Arc::new(frame), task.handler)
         }
         Wanted::Role { args, .. } => {
-            let request = builder.role_request(args, &Keywords::default(), task.origin.clone(), false);
+            let named = task.args.get("name").or_else(|| task.args.get("role"));
+            let origin = named.and_then(|n| n.origin().cloned()).or_else(|| task.origin.clone());
+            let request = builder.role_request(args, &Keywords::default(), origin, false);
             let frame = Arc::new(frame);
             builder.role_blocks(request, &frame)
         }
@@ -156,7 +158,9 @@ pub fn load(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<Vec<Ar
 /// The file of an include that isn't there.
 pub fn missing(path: &str) -> Error {
     Error::not_found(format!(
-        "Unable to retrieve file contents.\nCould not find or access '{path}' on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option"
+        "Could not find or access '{path}' on the Ansible Controller: Unable to retrieve file contents.\nCould not find or \
+         access '{path}' on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, \
+         see the remote_src option: [Errno 2] No such file or directory: '{path}'"
     ))
 }
 

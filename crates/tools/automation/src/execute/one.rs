@@ -80,13 +80,23 @@ pub fn name_of(world: &World, task: &Task, vars: &Vars) -> String {
         },
         None => String::new(),
     };
-    let own = if own.is_empty() { task.shown_action().to_owned() } else { own };
+    let own = if own.is_empty() { unnamed(task) } else { own };
     match &task.frame.role {
         Some(role) if !task.implicit || own != "meta" => {
             let shown = if role.collection.is_some() { &role.full_name } else { &role.name };
             if own.starts_with(&format!("{shown} : ")) { own } else { format!("{shown} : {own}") }
         }
         _ => own,
+    }
+}
+
+/// What a task without a name is called: its action; of an included role also the role, as written.
+fn unnamed(task: &Task) -> String {
+    let action = task.shown_action().to_owned();
+    let role = task.args.get("name").or_else(|| task.args.get("role")).and_then(|n| n.to_text().ok());
+    match role {
+        Some(role) if &*task.action == "include_role" => format!("{action} : {role}"),
+        _ => action,
     }
 }
 

@@ -140,7 +140,8 @@ impl Reader<'_> {
             Kind::Int(i) => Value::Int(*i),
             Kind::BigInt(s) => s.parse().map_or_else(|_| self.string(s, yaml.span, trusted), Value::big),
             Kind::Float(f) => Value::Float(*f),
-            Kind::Str(s) | Kind::Date(s) => self.string(s, yaml.span, trusted),
+            Kind::Str(s) => self.string(s, yaml.span, trusted),
+            Kind::Date(s) => Value::moment(s).unwrap_or_else(|| self.string(s, yaml.span, trusted)),
             Kind::Seq(items) => {
                 let items = items.iter().map(|v| self.value(v, trusted)).collect::<Result<_, _>>()?;
                 Value::List(List::with_origin(items, self.origin(yaml.span)))

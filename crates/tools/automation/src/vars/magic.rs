@@ -6,7 +6,6 @@ use pileus_jinja::{Dict, Value};
 
 use super::Vars;
 use super::hostvars::{AllVars, HostVars};
-use crate::playbook::K;
 
 /// Their names.
 pub const NAMES: [&str; 40] = [
@@ -105,14 +104,9 @@ pub fn get(vars: &Vars, name: &str) -> Option<Value> {
         "playbook_dir" => Value::str(&*vars.directory()),
         "ansible_facts" => Value::Dict(world.host(host?).stripped.clone()),
         "ansible_version" => version(),
-        "ansible_check_mode" => {
-            let of_task = vars.task.as_ref().and_then(|t| t.keyword(K::CheckMode)).and_then(Value::as_bool);
-            Value::Bool(of_task.unwrap_or(options.check))
-        }
-        "ansible_diff_mode" => {
-            let of_task = vars.task.as_ref().and_then(|t| t.keyword(K::Diff)).and_then(Value::as_bool);
-            Value::Bool(of_task.unwrap_or(options.diff))
-        }
+        // of the run, whatever a play or task says of itself
+        "ansible_check_mode" => Value::Bool(options.check),
+        "ansible_diff_mode" => Value::Bool(options.diff),
         "ansible_forks" => Value::Int(options.forks as i64),
         "ansible_verbosity" => Value::Int(i64::from(crate::display::verbosity())),
         "ansible_run_tags" => texts(&options.tags),

@@ -15,13 +15,14 @@ mod sets;
 mod text;
 mod time;
 mod urlize;
-mod yaml;
+pub mod yaml;
 
 use std::sync::Arc;
 
 use crate::{Args, Engine, Error, State, Value};
 
 pub(crate) use regexes::translate as python_regex;
+pub(crate) use time::moment;
 pub(crate) use text::{pad_center, split_blanks};
 
 /// A date without a zone, as Python's `datetime`.

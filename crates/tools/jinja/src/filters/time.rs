@@ -16,6 +16,21 @@ pub(crate) struct Date(pub DateTime);
 #[derive(Debug, Clone)]
 pub(crate) struct Delta(pub SignedDuration);
 
+/// A YAML timestamp with a time and no zone: blanks or `T` between, a fraction of any length.
+pub(crate) fn moment(text: &str) -> Option<Date> {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '-')?;
+    let (date, time) = text.split_at(at);
+    let time = time.trim_start_matches(['T', 't', ' ', '\t']);
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let numbers = |s: &str, by: char| -> Option<Vec<i16>> { s.split(by).map(|n| n.parse().ok()).collect() };
+    let (days, clock) = (numbers(date, '-')?, numbers(clock, ':')?);
+    let ([y, mo, d], [h, mi, s]) = (days.as_slice(), clock.as_slice()) else { return None };
+    let micros: i32 = if fraction.is_empty() { 0 } else { format!("{fraction:0<6.6}").parse().ok()? };
+    let small = |n: &i16| i8::try_from(*n).ok();
+    let at = DateTime::new(*y, small(mo)?, small(d)?, small(h)?, small(mi)?, small(s)?, micros * 1000);
+    at.ok().map(Date)
+}
+
 fn number(n: impl Into<i64>) -> Option<Value> {
     Some(Value::Int(n.into()))
 }
@@ -77,6 +92,9 @@ impl Object for Date {
         let micro = self.0.subsec_nanosecond() / 1000;
         let tail = if micro == 0 { String::new() } else { format!(".{micro:06}") };
         format!("{}{tail}", self.0.strftime("%Y-%m-%d %H:%M:%S"))
+    }
+    fn json(&self) -> String {
+        self.text().replacen(' ', "T", 1)
     }
     fn equals(&self, other: &Value) -> Option<bool> {
         self.compare(other).map(std::cmp::Ordering::is_eq)

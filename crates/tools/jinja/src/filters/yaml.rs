@@ -12,7 +12,7 @@ use crate::{Error, Value};
 
 /// How to write.
 #[derive(Debug, Clone)]
-pub(crate) struct Style {
+pub struct Style {
     /// Columns of a level.
     pub indent: usize,
     /// Where long text is folded.
@@ -27,11 +27,22 @@ pub(crate) struct Style {
     pub end: bool,
     /// A style for every scalar: `'`, `"` or `|`.
     pub quote: Option<char>,
+    /// Text of several lines as `|` blocks.
+    pub literal: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { indent: 2, width: 80, flow: None, sort: true, start: false, end: false, quote: None }
+        Self {
+            indent: 2,
+            width: 80,
+            flow: None,
+            sort: true,
+            start: false,
+            end: false,
+            quote: None,
+            literal: false,
+        }
     }
 }
 
@@ -39,7 +50,7 @@ impl Default for Style {
 ///
 /// # Errors
 /// Where keys have no order or a value is undefined.
-pub(crate) fn dump(v: &Value, style: &Style) -> Result<String, Error> {
+pub fn dump(v: &Value, style: &Style) -> Result<String, Error> {
     let mut w = Writer { out: String::new(), column: 0, style };
     if style.start {
         w.put("---");
@@ -51,7 +62,9 @@ pub(crate) fn dump(v: &Value, style: &Style) -> Result<String, Error> {
     if style.start && is_block(v, style) {
         w.newline(0);
     }
-    w.node(v, 0, false, false, 0)?;
+    // text that is the whole document goes on indented
+    let indent = if is_scalar(v) { style.indent } else { 0 };
+    w.node(v, indent, false, false, 0)?;
     w.out.push('\n');
     if style.end || (!top && !style.start && w.open_ended(v)) || (!top && style.start && w.open_ended(v)) {
         w.out.push_str("...\n");
@@ -182,7 +195,9 @@ impl Writer<'_> {
                 self.newline(indent);
             }
             self.put("-");
-            self.put(&" ".repeat(self.style.indent.max(2) - 1));
+            // only what stands in columns of its own is moved to the next level
+            let blank = if is_block(v, self.style) { self.style.indent.max(2) - 1 } else { 1 };
+            self.put(&" ".repeat(blank));
             self.node(v, indent + self.style.indent, false, false, depth + 1)?;
         }
         Ok(())
@@ -241,6 +256,7 @@ impl Writer<'_> {
             }
             Value::Str(s) => return self.text(s, indent, flow, key),
             Value::Bytes(b) => return self.text(&String::from_utf8_lossy(b), indent, flow, key),
+            Value::Object(o) if o.type_name() == "datetime" => o.text(),
             v => return self.text(&v.to_text()?, indent, flow, key),
         };
         match self.style.quote {
@@ -267,6 +283,9 @@ impl Writer<'_> {
 
     fn choose(&self, s: &str, flow: bool, key: bool) -> Kind {
         let a = Analysis::of(s);
+        if self.style.literal && a.multiline && a.block && !flow && !key {
+            return Kind::Literal;
+        }
         match self.style.quote {
             Some('"') => return Kind::Double,
             Some('|') if !flow && !key && a.block => return Kind::Literal,

@@ -109,7 +109,7 @@ impl Value {
                         .collect(),
                     ),
                     Some(Ok(it)) => Json::Array(it.map(|v| v.json(depth + 1)).collect()),
-                    _ => Json::String(o.text()),
+                    _ => Json::String(o.json()),
                 }
             }
         }
@@ -123,6 +123,11 @@ impl Value {
             Self::Bool(b) => b.to_string(),
             other => other.repr(),
         }
+    }
+
+    /// The moment that a YAML timestamp with a time and no zone stands for (`2024-01-01 12:01:01.5`).
+    pub fn moment(text: &str) -> Option<Self> {
+        crate::filters::moment(text).map(Self::object)
     }
 
     /// From YAML read from `file`: text is trusted unless tagged `!unsafe`, and everything knows its place.

@@ -97,6 +97,10 @@ pub trait Object: Any + Debug + Send + Sync {
     fn text(&self) -> String {
         self.repr()
     }
+    /// Its text in JSON.
+    fn json(&self) -> String {
+        self.text()
+    }
     /// The plain value behind it (an encrypted string's text); `None` where it is its own.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let after = [&before[..start], &middle, &before[end..]].concat();
     let changed = count > 0 && after != before;
     let message = if changed { format!("{count} replacements made") } else { String::new() };
-    let mut result = map! {"msg" => "", "changed" => changed};
+    let mut result = map! {"msg" => "", "changed" => changed, "rc" => 0};
     if changed {
         result.insert(
             "diff".into(),

@@ -258,12 +258,14 @@ impl One<'_> {
                 let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
                 let what =
                     if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
-                let inner = if msg.is_empty() {
-                    Error::new(format!("{what}."))
-                } else {
-                    Error::new(format!("{what}.")).because(Error::new(msg))
-                };
-                *error = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(inner));
+                let silent = msg.is_empty();
+                let inner = Error::new(if silent { "Unknown error.".to_owned() } else { msg });
+                let inner = Error::new(format!("{what}.")).because(inner);
+                let whole = Error::new("Task failed.").at(self.task.origin.clone()).because(inner);
+                if silent {
+                    value.insert("msg", whole.brief());
+                }
+                *error = Some(whole);
             }
         }
         Ok(())

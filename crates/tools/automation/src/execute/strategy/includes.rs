@@ -152,6 +152,7 @@ impl<'a> Strategy<'a> {
                     for h in &inc.hosts {
                         let Some(r) = results.iter().find(|r| r.host == *h) else { continue };
                         let r = r.clone();
+                        r.value.remove("include_args");
                         r.value.insert("failed", true);
                         r.value.insert("reason", e.brief());
                         self.callbacks().stats.add(h, |s| s.failures += 1);
