@@ -65,6 +65,8 @@ pub fn wait(
         let args = args.into_iter().map(|(k, v)| (k.to_owned(), Json::from(v))).collect();
         connection.module(&call(cx, "async_status", &args), as_user, None)
     };
+    let callbacks = &cx.world.callbacks;
+    let mut last = None;
     let mut left = cx.fields.async_s;
     while left > 0 {
         crate::delay::asked(Duration::from_secs(u64::try_from(cx.fields.poll_s).unwrap_or(1)));
@@ -74,10 +76,17 @@ pub fn wait(
         if now.get("finished").and_then(Json::as_bool) == Some(true) {
             // What stays of it does no harm.
             let _ = ask("cleanup");
+            callbacks.polled(cx.host, jid, now.get("failed").and_then(Json::as_bool) == Some(true));
             return Ok(now);
         }
+        callbacks.poll(cx.host, jid);
+        last = Some(now);
     }
+    callbacks.polled(cx.host, jid, true);
     let mut out = Map::new();
+    if let Some(last) = last {
+        out.insert("async_result".into(), Json::Object(last));
+    }
     out.insert("failed".into(), true.into());
     out.insert(
         "msg".into(),

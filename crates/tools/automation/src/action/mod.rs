@@ -148,24 +148,6 @@ impl Cx<'_> {
             known.join(", ")
         )))
     }
-    /// Refuses arguments that the action does not know.
-    ///
-    /// # Errors
-    /// Naming them.
-    pub fn supported(&self, known: &[&str]) -> Result<(), Failure> {
-        let mut bad: Vec<String> = self.args.keys().iter().filter_map(|k| k.to_text().ok()).collect();
-        bad.retain(|k| !known.contains(&k.as_str()));
-        if bad.is_empty() {
-            return Ok(());
-        }
-        bad.sort();
-        Err(Failure::msg(format!(
-            "Unsupported parameters for ({}) module: {}. Supported parameters include: {}.",
-            self.task.written,
-            bad.join(", "),
-            known.join(", ")
-        )))
-    }
     /// Refuses arguments that the action does not know, by its older message.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ struct Colors {
     unreachable: String,
     warn: String,
     verbose: String,
+    debug: String,
     included: String,
     added: String,
     removed: String,
@@ -92,6 +93,7 @@ impl Default {
                 unreachable: color("COLOR_UNREACHABLE", "bright red"),
                 warn: color("COLOR_WARN", "bright purple"),
                 verbose: color("COLOR_VERBOSE", "blue"),
+                debug: color("COLOR_DEBUG", "dark gray"),
                 included: color("COLOR_INCLUDED", "cyan"),
                 added: color("COLOR_DIFF_ADD", "green"),
                 removed: color("COLOR_DIFF_REMOVE", "red"),
@@ -376,18 +378,14 @@ impl Callback for Default {
         self.say(&text, "bright purple");
     }
 
-    fn poll(&mut self, r: &TaskResult) {
-        let text = |k: &str| r.value.get(k).and_then(|v| v.to_text().ok()).unwrap_or_default();
-        self.say(
-            &format!(
-                "ASYNC POLL on {}: jid={} started={} finished={}",
-                r.host,
-                text("ansible_job_id"),
-                text("started"),
-                text("finished")
-            ),
-            &self.colors.verbose,
-        );
+    fn poll(&mut self, host: &Name, jid: &str) {
+        let text = format!("ASYNC POLL on {host}: jid={jid} started=True finished=False");
+        self.say(&text, &self.colors.debug);
+    }
+
+    fn polled(&mut self, host: &Name, jid: &str, failed: bool) {
+        let how = if failed { "FAILED" } else { "OK" };
+        self.say(&format!("ASYNC {how} on {host}: jid={jid}"), &self.colors.debug);
     }
 
     fn diff(&mut self, r: &TaskResult) {

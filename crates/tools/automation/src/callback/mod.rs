@@ -41,8 +41,10 @@ pub trait Callback: Send {
     fn item(&mut self, _r: &TaskResult, _item: &Item) {}
     /// Another attempt follows.
     fn retry(&mut self, _r: &TaskResult, _left: i64) {}
-    /// A task in the background is looked at.
-    fn poll(&mut self, _r: &TaskResult) {}
+    /// A job in the background is looked at, and has not ended.
+    fn poll(&mut self, _host: &Name, _jid: &str) {}
+    /// A job in the background has ended, or its time.
+    fn polled(&mut self, _host: &Name, _jid: &str, _failed: bool) {}
     /// A difference.
     fn diff(&mut self, _r: &TaskResult) {}
     /// An include was read.
@@ -90,7 +92,8 @@ impl Callbacks {
         unreachable(r: &TaskResult);
         item(r: &TaskResult, item: &Item);
         retry(r: &TaskResult, left: i64);
-        poll(r: &TaskResult);
+        poll(host: &Name, jid: &str);
+        polled(host: &Name, jid: &str, failed: bool);
         diff(r: &TaskResult);
         included(what: &str, hosts: &[Name], label: Option<&Value>);
         notified(handler: &str, host: &Name);

@@ -26,8 +26,6 @@ pub enum Event {
     Item(Box<TaskResult>, Box<Item>),
     /// Another attempt follows.
     Retry(Box<TaskResult>, i64),
-    /// A task that was started without waiting is looked at.
-    Poll(Box<TaskResult>),
     /// The task is done.
     Done(Box<TaskResult>),
 }

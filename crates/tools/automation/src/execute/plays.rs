@@ -199,6 +199,10 @@ fn batches(world: &Arc<World>, play: &Play, hosts: &[Name]) -> Result<Vec<Vec<Na
 fn prompts(world: &Arc<World>, play: &Play) -> Result<(), Error> {
     let Some(list) = play.keywords.get(K::VarsPrompt) else { return Ok(()) };
     for p in items(list) {
+        let mut vars = Vars::new(world, None, None, None);
+        let own = play.vars.items().into_iter();
+        vars.locals = own.filter_map(|(k, v)| Some((k.as_str()?.into(), v))).collect();
+        let p = world.resolve(&p, &vars)?;
         let Some(d) = p.as_dict() else { continue };
         let name = d.get("name").and_then(|v| v.to_text().ok()).unwrap_or_default();
         if world.extra.contains(&name) {

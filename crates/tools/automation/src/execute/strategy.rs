@@ -423,7 +423,6 @@ fn tell(callbacks: &Callbacks, e: Event) {
     match e {
         Event::Item(r, item) => callbacks.item(&r, &item),
         Event::Retry(r, left) => callbacks.retry(&r, left),
-        Event::Poll(r) => callbacks.poll(&r),
         Event::Done(_) => {}
     }
 }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use pileus_jinja::value::ValueIter;
-use pileus_jinja::{Error, Object, Scope, Value};
+use pileus_jinja::{Args, Dict, Error, Object, Scope, State, Value};
 
 use crate::execute::{Run, World};
 use crate::inventory::Name;
+use crate::vault::EncryptedString;
 
 use super::Vars;
 
@@ -27,9 +28,45 @@ impl fmt::Debug for HostVars {
 
 fn read(world: &World, value: Option<Value>, vars: &Vars) -> Result<Option<Value>, Error> {
     match value {
+        // an encrypted string is opened by who uses it
+        Some(Value::Object(o)) if o.downcast::<EncryptedString>().is_some() => Ok(Some(Value::Object(o))),
         Some(v) => world.resolve(&v, vars).map(Some),
         None => Ok(None),
     }
+}
+
+/// What Python's mappings answer to.
+fn method(of: &dyn Object, name: &str, args: &Args) -> Option<Result<Value, Error>> {
+    let pairs = || -> Result<Vec<(Value, Value)>, Error> {
+        let keys = of.iter().unwrap_or_else(|| Ok(Box::new(std::iter::empty())))?;
+        keys.map(|k| Ok((k.clone(), of.item(&k)?.unwrap_or_default()))).collect()
+    };
+    Some(match name {
+        "keys" => of.iter()?.map(|keys| Value::list(keys.collect())),
+        "values" => pairs().map(|p| Value::list(p.into_iter().map(|(_, v)| v).collect())),
+        "items" => {
+            pairs().map(|p| Value::list(p.into_iter().map(|(k, v)| Value::Tuple([k, v].into())).collect()))
+        }
+        "get" => of.item(&args.first()).map(|v| v.unwrap_or_else(|| args.or(1, Value::None))),
+        _ => return None,
+    })
+}
+
+/// A value with nothing left to open.
+fn settled(v: Value) -> Result<Value, Error> {
+    Ok(match v {
+        Value::List(l) => Value::list(l.items().into_iter().map(settled).collect::<Result<_, _>>()?),
+        Value::Dict(d) => {
+            let pairs: Result<Dict, Error> =
+                d.items().into_iter().map(|(k, v)| Ok((k, settled(v)?))).collect();
+            Value::Dict(pairs?)
+        }
+        Value::Object(o) => match o.resolve() {
+            Some(v) => v?,
+            None => Value::Object(o),
+        },
+        v => v,
+    })
 }
 
 impl Object for HostVars {
@@ -53,6 +90,9 @@ impl Object for HostVars {
     }
     fn len(&self) -> Option<usize> {
         Some(self.world.inventory.hosts().len())
+    }
+    fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
+        method(self, name, args)
     }
     fn is_mapping(&self) -> bool {
         true
@@ -93,6 +133,16 @@ impl Object for AllVars {
     }
     fn len(&self) -> Option<usize> {
         Some(self.vars.names().len())
+    }
+    fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
+        method(self, name, args)
+    }
+    fn write_text(&self, out: &mut String) -> Result<(), Error> {
+        let keys = self.iter().unwrap_or_else(|| Ok(Box::new(std::iter::empty())))?;
+        let all: Result<Dict, Error> =
+            keys.map(|k| Ok((k.clone(), settled(self.item(&k)?.unwrap_or_default())?))).collect();
+        out.push_str(&Value::Dict(all?).repr());
+        Ok(())
     }
     fn is_mapping(&self) -> bool {
         true

@@ -34,8 +34,10 @@ impl EncryptedString {
         if let Some(plain) = self.plain.get() {
             return Ok(plain.clone());
         }
-        let bytes =
-            super::current().decrypt(self.ciphertext.as_bytes()).map_err(|e| e.at(self.origin.clone()))?;
+        let lost = |e| {
+            crate::Error::new("Attempt to use undecryptable variable.").at(self.origin.clone()).because(e)
+        };
+        let bytes = super::current().decrypt(self.ciphertext.as_bytes()).map_err(lost)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| crate::Error::new("The decrypted value is not UTF-8.").at(self.origin.clone()))?;
         let text = Str::new(text).at(self.origin.clone());

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use crate::{Args, Engine, Error, State, Value};
 
 pub(crate) use regexes::translate as python_regex;
-pub(crate) use time::moment;
 pub(crate) use text::{pad_center, split_blanks};
+pub(crate) use time::moment;
 
 /// A date without a zone, as Python's `datetime`.
 pub(crate) fn date(d: jiff::civil::DateTime) -> Value {

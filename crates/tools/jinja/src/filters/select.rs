@@ -21,8 +21,27 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
 ];
 
 /// Those that take undefined values.
-pub(super) const RAW: &[(&str, Plain)] =
-    &[("default", default), ("d", default), ("mandatory", mandatory), ("undef", undef)];
+pub(super) const RAW: &[(&str, Plain)] = &[
+    ("default", default),
+    ("d", default),
+    ("mandatory", mandatory),
+    ("undef", undef),
+    ("type_debug", type_debug),
+];
+
+/// The name of the type; what cannot be decrypted is a marker, as ansible-core calls it.
+fn type_debug(_: &State<'_>, a: Args) -> Result<Value, Error> {
+    let name = match a.first() {
+        Value::Undefined(u) => return Err(u.to_error()),
+        Value::Object(o) => match o.resolve() {
+            Some(Ok(v)) => v.type_name().to_owned(),
+            Some(Err(_)) => "VaultExceptionMarker".to_owned(),
+            None => o.type_name().to_owned(),
+        },
+        v => v.type_name().to_owned(),
+    };
+    Ok(Value::from(name))
+}
 
 /// Jinja's `make_attrgetter`: a dotted name, numbers are indices.
 pub(super) fn attribute(

@@ -29,7 +29,6 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("split", split),
     ("urlencode", urlencode),
     ("urldecode", urldecode),
-    ("type_debug", type_debug),
     ("bool", boolean),
 ];
 
@@ -384,10 +383,6 @@ fn urlencode(state: &State<'_>, a: Args) -> Result<Value, Error> {
 fn urldecode(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let s = text_of(&a.first())?.replace('+', " ");
     Ok(Value::str(percent_encoding::percent_decode_str(&s).decode_utf8_lossy()))
-}
-
-fn type_debug(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    Ok(Value::str(a.first().type_name().to_owned()))
 }
 
 /// ansible.builtin.bool.

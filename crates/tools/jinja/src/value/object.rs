@@ -97,6 +97,14 @@ pub trait Object: Any + Debug + Send + Sync {
     fn text(&self) -> String {
         self.repr()
     }
+    /// Appends `str()` of it.
+    ///
+    /// # Errors
+    /// Where something inside cannot be had.
+    fn write_text(&self, out: &mut String) -> Result<(), Error> {
+        out.push_str(&self.text());
+        Ok(())
+    }
     /// Its text in JSON.
     fn json(&self) -> String {
         self.text()

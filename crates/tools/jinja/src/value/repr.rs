@@ -167,7 +167,7 @@ impl Value {
             Self::Str(s) => out.push_str(s),
             Self::Object(o) => match o.resolve() {
                 Some(plain) => plain?.write_text(out)?,
-                None => out.push_str(&o.text()),
+                None => o.write_text(out)?,
             },
             other => other.write_repr(out, 0),
         }
