@@ -47,7 +47,9 @@ fn method(of: &dyn Object, name: &str, args: &Args) -> Option<Result<Value, Erro
         "items" => {
             pairs().map(|p| Value::list(p.into_iter().map(|(k, v)| Value::Tuple([k, v].into())).collect()))
         }
-        "get" => of.item(&args.first()).map(|v| v.unwrap_or_else(|| args.or(1, Value::None))),
+        "get" => of
+            .item(&args.first())
+            .map(|v| v.unwrap_or_else(|| args.pos.get(1).cloned().unwrap_or(Value::None))),
         _ => return None,
     })
 }
