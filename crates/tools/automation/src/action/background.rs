@@ -76,7 +76,8 @@ pub fn wait(
         if now.get("finished").and_then(Json::as_bool) == Some(true) {
             // What stays of it does no harm.
             let _ = ask("cleanup");
-            callbacks.polled(cx.host, jid, now.get("failed").and_then(Json::as_bool) == Some(true));
+            let failed = now.get("failed").is_some_and(|f| f.as_bool().unwrap_or(f.as_i64() != Some(0)));
+            callbacks.polled(cx.host, jid, failed);
             return Ok(now);
         }
         callbacks.poll(cx.host, jid);

@@ -267,6 +267,9 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
             run.load_vars_files(world, h)?;
         }
         callbacks.play_start(play, &name, &batch);
+        for h in &batch {
+            Vars::new(world, Some(&run), Some(h), None).readable()?;
+        }
         let blocks: Vec<Arc<Block>> =
             play.blocks.read().iter().filter_map(|b| tagged(world, play, b)).collect();
         let setup = setup(play, gather_default).and_then(|b| {

@@ -29,6 +29,15 @@ pub struct Vars {
 }
 
 impl Vars {
+    /// Whether the inventory's variables of the host can be had.
+    ///
+    /// # Errors
+    /// Where a file of them cannot be read.
+    pub fn readable(&self) -> Result<(), crate::Error> {
+        let Some(host) = &self.host else { return Ok(()) };
+        let directory = self.directory();
+        self.world.host(host).inventory(&self.world, host, &directory).map(drop)
+    }
     /// The variables of `task` on `host` in the play `run`, any of which may be absent.
     pub fn new(
         world: &Arc<World>,
