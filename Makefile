@@ -1,6 +1,6 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest oci-validation side-by-side crash \
-        clients docker-py ansible-targets guest install
+        clients docker-py ansible-targets ansible-wheels guest install
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ docker-py: build ## docker-py's own integration suite on the engine: DOCKER_PY=i
 
 ansible-targets: ## ansible-core's own integration targets on our ansible: NAMES=… REFERENCE=1 JOBS=… BIN=…
 	@tests/ansible/targets $(if $(REFERENCE),--reference) $(NAMES)
+
+ansible-wheels: ## --syntax-check, --list-tasks, --list-hosts over three wheels' playbooks, beside the reference: BIN=… REFERENCE=its directory
+	@tests/ansible/wheels
 
 guest: build ## Build both test guests, boot them and check them (minutes)
 	@guest/test

@@ -160,10 +160,12 @@ fn retry(config: &config::Config, world: &World, playbook: &str) {
 /// `--list-hosts`, `--list-tasks`, `--list-tags`, `--syntax-check`.
 fn list(world: &Arc<World>, given: &Given, path: &str, full: &str) -> Result<(), Error> {
     let plays = plays::read(world, &world.files, full)?;
+    for play in &plays {
+        plays::compile(world, play)?;
+    }
     display::out(&format!("\nplaybook: {path}"));
     let (hosts, tasks, tags) = (given.on("listhosts"), given.on("listtasks"), given.on("listtags"));
     for (i, play) in plays.iter().enumerate() {
-        plays::compile(world, play)?;
         if !hosts && !tasks && !tags {
             continue;
         }
@@ -249,6 +251,8 @@ fn block(world: &Arc<World>, play: &Play, b: &Block, show: bool, lines: &mut Str
                         .filter(|n| !n.is_empty())
                         .unwrap_or_else(|| t.written.to_string());
                     let name = match &t.frame.role {
+                        // what reads a role has a name of its own
+                        Some(_) if &*t.action == "include_role" => own,
                         Some(r) => {
                             format!("{} : {own}", if r.collection.is_some() { &r.full_name } else { &r.name })
                         }

@@ -80,6 +80,8 @@ pub fn name_of(world: &World, task: &Task, vars: &Vars) -> String {
     };
     let own = if own.is_empty() { unnamed(task) } else { own };
     match &task.frame.role {
+        // what reads a role has a name of its own
+        Some(_) if &*task.action == "include_role" => own,
         Some(role) if !task.implicit || own != "meta" => {
             let shown = if role.collection.is_some() { &role.full_name } else { &role.name };
             if own.starts_with(&format!("{shown} : ")) { own } else { format!("{shown} : {own}") }
