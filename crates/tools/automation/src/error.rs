@@ -139,6 +139,7 @@ impl Error {
             match parts.last_mut() {
                 Some((text, at))
                     if at.0.help.is_none()
+                        && e.0.help.is_none()
                         && (e.0.origin.is_none() || e.0.origin == at.0.origin)
                         && at.0.origin.is_some() =>
                 {
@@ -195,7 +196,11 @@ impl std::error::Error for Error {}
 impl From<pileus_jinja::Error> for Error {
     fn from(e: pileus_jinja::Error) -> Self {
         let origin = e.origins().first().cloned();
-        Error::new(e.to_string()).at(origin)
+        let new = Error::new(e.to_string()).at(origin);
+        match e.help_text() {
+            Some(help) => new.help(help),
+            None => new,
+        }
     }
 }
 

@@ -37,6 +37,8 @@ struct Inner {
     marker: bool,
     /// Has "Error rendering template" before it already.
     wrapped: bool,
+    /// What to do about it.
+    help: Option<&'static str>,
 }
 
 /// An error: one message, its cause, the line in the template, and the places of the templates passed through.
@@ -54,6 +56,7 @@ impl Error {
             cause: None,
             marker: false,
             wrapped: false,
+            help: None,
         }))
     }
     /// Wrong syntax on `line`.
@@ -90,7 +93,18 @@ impl Error {
             cause: Some(self),
             marker: false,
             wrapped: false,
+            help: None,
         }))
+    }
+    /// The same error, with what to do about it.
+    #[must_use]
+    pub fn help(mut self, text: &'static str) -> Self {
+        self.0.help = Some(text);
+        self
+    }
+    /// What to do about it.
+    pub fn help_text(&self) -> Option<&'static str> {
+        self.0.help
     }
     /// The same error, in a template's `line`, unless it has one.
     #[must_use]

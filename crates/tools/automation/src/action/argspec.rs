@@ -72,6 +72,7 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
     let place = if within.is_empty() { String::new() } else { format!(" found in {within}") };
     let mut known: Vec<String> = Vec::new();
     let mut missing = Vec::new();
+    let here = errors.len();
     for (name, rule) in spec.items() {
         let Some(n) = name.as_str() else { continue };
         known.push(n.to_owned());
@@ -135,7 +136,9 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
         }
     }
     if !missing.is_empty() {
-        errors.push(format!("missing required arguments: {}{place}", missing.join(", ")));
+        missing.sort();
+        // what is missing is told before what is wrong
+        errors.insert(here, format!("missing required arguments: {}{place}", missing.join(", ")));
     }
     if !within.is_empty() {
         let bad: Vec<String> =

@@ -192,10 +192,8 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
     }
     let broken = crate::config::current().bool("ALLOW_BROKEN_CONDITIONALS");
     for c in list {
-        let holds = cx.world.condition(&c, cx.vars, broken).map_err(|e| {
-            let at = c.origin().cloned();
-            Error::new("Error while evaluating conditional.").at(at.clone()).because(Error::from(e).at(at))
-        })?;
+        let holds =
+            cx.world.condition(&c, cx.vars, broken).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
         if !holds {
             d.insert("failed", true);
             d.insert("changed", false);

@@ -123,7 +123,13 @@ impl Cx<'_> {
                     "Could not find or access '{name}' on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option"
                 ));
             }
-            let searched: Vec<String> = places.iter().flat_map(|p| [format!("{p}/{folder}/{name}"), format!("{p}/{name}")]).collect();
+            // the playbook's directory comes last once more
+            let base = self.world.files.base();
+            let searched: Vec<String> = places
+                .iter()
+                .chain(std::iter::once(&base))
+                .flat_map(|p| [format!("{p}/{folder}/{name}"), format!("{p}/{name}")])
+                .collect();
             Failure::msg(format!(
                 "Could not find or access '{name}'\nSearched in:\n\t{} on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option",
                 searched.join("\n\t")

@@ -6,6 +6,7 @@ use pileus_jinja::{Dict, Value};
 
 use crate::playbook::keyword::items;
 use crate::vars::merge;
+use crate::{Error, display};
 
 use super::{Cx, Failure, Outcome};
 
@@ -22,6 +23,8 @@ const KNOWN: [&str; 11] = [
     "ignore_unknown_extensions",
     "name",
 ];
+
+const NOWHERE: &str = "Could not find file on the Ansible Controller.\nIf you are using a module and expect the file to exist on the remote, see the remote_src option";
 
 /// The action.
 pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
@@ -54,19 +57,15 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
     let mut secret = false;
     if let Some(dir) = cx.text("dir") {
         if cx.args.contains("file") || cx.args.contains("_raw_params") {
-            return Err(Failure::msg(
-                "You are mixing file only and dir only arguments, these are incompatible",
-            ));
+            return Err(mixed().into());
         }
         let depth =
             cx.args.get("depth").and_then(|v| v.as_int().or_else(|| v.as_str()?.parse().ok())).unwrap_or(0);
         let dir = directory(cx, &dir);
         if !Path::new(&dir).is_dir() {
-            return Err(Failure::msg(if Path::new(&dir).exists() {
-                format!("{dir} is not a directory")
-            } else {
-                format!("{dir} directory does not exist")
-            }));
+            let why =
+                if Path::new(&dir).exists() { "is not a directory" } else { "directory does not exist" };
+            return Err(failed(&facts, &used, &format!("{dir} {why}")));
         }
         let mut files = Vec::new();
         walk(&dir, depth, 1, &mut files);
@@ -99,18 +98,17 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
             secret |= load(cx, &f, &facts, &mut used, deep)?;
         }
     } else {
+        if cx.args.contains("dir") {
+            return Err(mixed().into());
+        }
         let raw = cx.text("_raw_params").or_else(|| cx.text("file"));
         let Some(name) = raw.map(|r| r.trim_end_matches('\n').to_owned()) else {
-            return Err(Failure::msg("No file or directory was given to include_vars"));
+            display::warning("Invalid request to find a file that matches a \"null\" value");
+            return Err(failed(&facts, &used, NOWHERE));
         };
         let path = cx.find("vars", &name).map_err(|f| match f {
             Failure::Result(d) | Failure::Raised(d) => {
-                d.insert("ansible_facts", Value::Dict(Dict::new()));
-                d.insert("ansible_included_var_files", Value::list(Vec::new()));
-                if let Some(m) = d.get("msg") {
-                    d.insert("message", m);
-                }
-                Failure::Result(d)
+                failed(&facts, &used, &d.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default())
             }
             other => other,
         })?;
@@ -154,6 +152,10 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
     // what a vault hid stays hidden
     d.insert("_ansible_no_log", secret);
     Ok(d)
+}
+
+fn mixed() -> Error {
+    Error::new("You are mixing file only and dir only arguments, these are incompatible")
 }
 
 fn directory(cx: &Cx<'_>, dir: &str) -> String {
@@ -213,7 +215,7 @@ fn failed(facts: &Dict, used: &[Value], message: &str) -> Failure {
     d.insert("ansible_facts", Value::Dict(facts.clone()));
     d.insert("ansible_included_var_files", Value::list(used.to_vec()));
     d.insert("message", message);
-    d.insert("msg", message);
+    d.insert("changed", false);
     Failure::Result(d)
 }
 

@@ -199,12 +199,8 @@ impl One<'_> {
         let Some(list) = self.task.keyword(k) else { return Ok(Ok(())) };
         let broken = crate::config::current().bool("ALLOW_BROKEN_CONDITIONALS");
         for c in items(list) {
-            let holds = self.world.condition(&c, vars, broken).map_err(|e| {
-                let at = c.origin().cloned();
-                Error::new("Error while evaluating conditional.")
-                    .at(at.clone())
-                    .because(Error::from(e).at(at))
-            })?;
+            let holds =
+                self.world.condition(&c, vars, broken).map_err(|e| Error::from(e).at(c.origin().cloned()))?;
             if !holds {
                 return Ok(Err(c));
             }
@@ -279,7 +275,7 @@ impl One<'_> {
                     "Finalization of task args for '{}' failed.",
                     self.task.full_action()
                 ))
-                .at(self.task.origin.clone())
+                .at(self.task.args_origin())
                 .because(e);
                 return fail(task_failed(e), Some(fields));
             }
@@ -303,8 +299,17 @@ impl One<'_> {
     /// Whom the task is delegated to.
     fn delegate(&self, vars: &Vars) -> Result<Option<Arc<str>>, Error> {
         let Some(v) = self.task.keyword(K::DelegateTo) else { return Ok(None) };
-        let v = fields::keyword(self.world, K::DelegateTo, v, vars)?;
-        Ok(v.and_then(|v| v.as_str().filter(|s| !s.is_empty()).map(Arc::from)))
+        let name = self.world.resolve(v, vars).map_err(|e| Error::from(e).at(v.origin().cloned()))?;
+        match &name {
+            Value::Str(s) if s.is_empty() && v.as_str().is_some_and(|v| !v.is_empty()) => {
+                let written = v.to_text().unwrap_or_default();
+                Err(Error::new(format!("Empty hostname produced from delegate_to: \"{written}\"")))
+            }
+            Value::Str(s) if !s.is_empty() => Ok(Some(s.as_arc().clone())),
+            name if name.is_none() || crate::vars::is_omit(name) => Ok(None),
+            Value::Str(_) => Ok(None),
+            other => Ok(Some(other.to_text().map_err(Error::from)?.into())),
+        }
     }
 
     /// The arguments, rendered, with `module_defaults` below them.
@@ -378,9 +383,14 @@ impl One<'_> {
 pub fn failure(e: &Error) -> Dict {
     let d = Dict::new();
     d.insert("failed", true);
+    d.insert("changed", false);
     d.insert("msg", e.brief());
+    d.insert("exception", NO_TRACEBACK);
     d
 }
+
+/// What failed results say in place of a traceback.
+pub const NO_TRACEBACK: &str = "(traceback unavailable)";
 
 /// A result without what is only the engine's.
 pub fn clean(d: &Dict) -> Dict {

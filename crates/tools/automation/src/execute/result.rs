@@ -52,9 +52,22 @@ pub fn flag(d: &Dict, name: &str) -> bool {
     }
 }
 
+/// What `failed_when` said, or why it could not be asked.
+fn judged(d: &Dict) -> bool {
+    d.get("failed_when_result").is_some_and(|v| v.truth().unwrap_or(true))
+}
+
 impl TaskResult {
     /// Whether it failed.
+    /// What `failed_when` said counts more than what is told of the result.
     pub fn failed(&self) -> bool {
+        const JUDGED: &str = "failed_when_result";
+        if self.value.contains(JUDGED) {
+            return judged(&self.value);
+        }
+        if self.items.iter().any(|i| i.value.contains(JUDGED)) {
+            return self.items.iter().any(|i| judged(&i.value));
+        }
         flag(&self.value, "failed")
     }
     /// Whether it changed something.

@@ -40,7 +40,11 @@ pub fn dict(terms: &[Value]) -> Found {
                 out.extend(dict(&[d])?);
                 continue;
             }
-            return Err(Error::new("with_dict expects a dict"));
+            let shown = t.to_text().map_err(Error::from)?;
+            return Err(Error::new(format!(
+                "the 'dict' lookup plugin expects a dictionary, got '{shown}' of type {}",
+                t.type_name()
+            )));
         };
         for (k, v) in d.items() {
             out.push(Value::dict([("key", k), ("value", v)]));

@@ -113,6 +113,11 @@ impl Task {
             format!("ansible.builtin.{}", self.action)
         }
     }
+    /// Where its arguments are written.
+    pub fn args_origin(&self) -> Option<Arc<Origin>> {
+        let template = || self.args_template.as_ref().and_then(Value::origin);
+        self.args.origin().or_else(template).cloned().or_else(|| self.origin.clone())
+    }
     /// What is shown where it has no name.
     pub fn shown_action(&self) -> &str {
         &self.written

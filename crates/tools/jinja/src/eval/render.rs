@@ -177,16 +177,20 @@ impl Engine {
                 e
             }
         };
-        let empty = || Error::type_error("Empty conditional expressions are not allowed.");
+        let empty =
+            || Error::type_error("Empty conditional expressions are not allowed.").help(BROKEN_ALLOWED);
         let value = match when {
             Value::Bool(b) => return Ok(*b),
             Value::None if allow_broken => return Ok(true),
             Value::None => return Err(empty()),
             Value::Str(s) => {
-                let mut text = Str::new(s.trim()).at(s.origin().cloned());
-                if text.is_empty() {
+                if s.trim().is_empty() {
                     return if allow_broken { Ok(true) } else { Err(empty()) };
                 }
+                if !s.is_trusted() {
+                    return Err(untrusted(s));
+                }
+                let mut text = Str::trusted(s.trim()).at(s.origin().cloned());
                 let opens = ["{{", "{%", "{#"].iter().any(|o| text.starts_with(o));
                 let closes = ["}}", "%}", "#}"].iter().any(|c| text.ends_with(c));
                 let mut done = None;
@@ -195,6 +199,9 @@ impl Engine {
                         Value::Str(inner) => {
                             if inner.trim().is_empty() {
                                 return if allow_broken { Ok(true) } else { Err(empty()) };
+                            }
+                            if !inner.is_trusted() {
+                                return Err(untrusted(&inner).through(s.origin()));
                             }
                             text = Str::new(inner.trim()).at(s.origin().cloned());
                         }
@@ -208,7 +215,9 @@ impl Engine {
                 }
             }
             other if allow_broken => self.resolve(other, scope)?,
-            _ => return Err(Error::type_error("Conditional expressions must be strings.")),
+            _ => {
+                return Err(Error::type_error("Conditional expressions must be strings.").help(BROKEN_ALLOWED));
+            }
         };
         match &value {
             Value::Bool(b) => Ok(*b),
@@ -217,13 +226,15 @@ impl Engine {
                 if allow_broken {
                     return Ok(truth);
                 }
-                let origin = when.origin().map_or_else(|| "<unknown>".to_owned(), |o| o.to_string());
-                Err(Error::type_error(format!(
+                let origin = value.origin().or(when.origin());
+                let origin = origin.map_or_else(|| "<unknown>".to_owned(), |o| o.to_string());
+                let e = Error::type_error(format!(
                     "Conditional result ({}) was derived from value of type '{}' at {}. Conditionals must have a boolean result.",
                     if truth { "True" } else { "False" },
                     other.type_name(),
                     crate::value::repr_str(&origin)
-                )))
+                ));
+                Err(e.help(BROKEN_ALLOWED))
             }
         }
     }
@@ -249,6 +260,15 @@ impl Engine {
             }
         }
     }
+}
+
+const BROKEN_ALLOWED: &str = "Broken conditionals can be temporarily allowed with the `ALLOW_BROKEN_CONDITIONALS` configuration option.";
+
+/// The error of text that no trusted source wrote where a template or an expression must be.
+fn untrusted(text: &Str) -> Error {
+    Error::value_error("Encountered untrusted template or expression.")
+        .through(text.origin())
+        .help("Templates and expressions must be defined by trusted sources such as playbooks or roles, not untrusted sources such as module results.")
 }
 
 fn not_omitted(v: Value) -> Result<Value, Error> {

@@ -41,14 +41,8 @@ impl One<'_> {
             if let Some(r) = &fields.register {
                 vars.set(r, Value::Dict(clean(&value)));
             }
-            if !flag(&value, "unreachable")
-                && let Err(e) = self.judge(vars, &fields, &value, &mut error)
-            {
-                let e = Error::new("Task failed.").at(self.task.origin.clone()).because(e);
-                let d = value.copy();
-                d.insert("failed", true);
-                d.insert("msg", e.brief());
-                return Done { value: d, error: Some(e), fields, include: None };
+            if !flag(&value, "unreachable") {
+                self.judge(vars, &value, &mut error);
             }
             if let Some(r) = &fields.register {
                 vars.set(r, Value::Dict(clean(&value)));
@@ -79,15 +73,17 @@ impl One<'_> {
             } else {
                 value.insert("attempts", attempts - 1);
                 value.insert("failed", true);
-                if last.1.is_none() {
-                    let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                    last.1 = Some(Error::new("Task failed.").at(self.task.origin.clone()).because(
-                        Error::new(format!("Action failed: {msg}").trim_end_matches([':', ' ']).to_owned()),
-                    ));
-                }
             }
         }
-        let (value, error) = last;
+        let (value, mut error) = last;
+        if flag(&value, "failed") {
+            if error.is_none() {
+                error = Some(self.unsuccessful("Action failed.", &value));
+            }
+            if !value.contains("exception") {
+                value.insert("exception", super::NO_TRACEBACK);
+            }
+        }
         let fields = match value.get("_ansible_no_log").is_some_and(|v| v.truth().unwrap_or(true)) {
             true => Arc::new(Fields { no_log: true, ..(*fields).clone() }),
             false => fields,
@@ -141,26 +137,18 @@ impl One<'_> {
             Ok(value) => {
                 raised(&value);
                 finish(&value);
-                let error = flag(&value, "failed").then(|| {
-                    let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                    let what = if action::on_controller(&self.task.action) {
-                        "Action failed"
-                    } else {
-                        "Module failed"
-                    };
-                    task_failed(Error::new(format!("{what}.")).because(Error::new(if msg.is_empty() {
-                        "Unknown error.".to_owned()
-                    } else {
-                        msg
-                    })))
-                });
+                let what = match action::on_controller(&self.task.action) {
+                    true => "Action failed.",
+                    false => "Module failed.",
+                };
+                let error = flag(&value, "failed").then(|| self.unsuccessful(what, &value));
                 Ok((value, error))
             }
             Err(Failure::Result(value)) => {
                 value.insert("failed", true);
                 finish(&value);
-                let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                Ok((value, Some(task_failed(Error::new("Action failed.").because(Error::new(msg))))))
+                let error = self.unsuccessful("Action failed.", &value);
+                Ok((value, Some(error)))
             }
             Err(Failure::Raised(value)) => {
                 value.insert("failed", true);
@@ -218,57 +206,57 @@ impl One<'_> {
         (d, Some(e))
     }
 
-    /// `changed_when` and `failed_when`.
-    pub(super) fn judge(
-        &self,
-        vars: &mut Vars,
-        _fields: &Fields,
-        value: &Dict,
-        error: &mut Option<Error>,
-    ) -> Result<(), Error> {
-        let scope_with = |vars: &Vars| {
-            let mut v = vars.clone();
-            for key in ["rc", "stdout", "stderr", "msg", "changed", "failed"] {
-                let _ = key;
-            }
-            v.task = vars.task.clone();
-            v
+    /// The error of a result that says itself that it failed; it gets a message if it has none.
+    fn unsuccessful(&self, what: &str, value: &Dict) -> Error {
+        let of = |cause: Option<Error>| {
+            let e = match cause {
+                Some(cause) => Error::new(what).because(cause),
+                None => Error::new(what),
+            };
+            Error::new("Task failed.").at(self.task.origin.clone()).because(e)
         };
-        if self.task.keyword(K::ChangedWhen).is_some_and(|v| !items(v).is_empty()) {
-            let scope = scope_with(vars);
-            let changed = self.conditions(K::ChangedWhen, &scope).inspect_err(|e| {
-                value.insert("changed_when_result", e.brief());
-            })?;
-            value.insert("changed", changed.is_ok());
+        match value.get("msg").filter(|m| !m.is_none()).and_then(|m| m.to_text().ok()) {
+            Some(msg) if msg.is_empty() => of(None),
+            Some(msg) => of(Some(Error::new(msg))),
+            None => {
+                let e = of(Some(Error::new("Unknown error.")));
+                value.insert("msg", e.brief());
+                e
+            }
+        }
+    }
+
+    /// `changed_when` and `failed_when`. Where they can't be evaluated the result failed, and says why.
+    pub(super) fn judge(&self, vars: &mut Vars, value: &Dict, error: &mut Option<Error>) {
+        let asked = |k: K| self.task.keyword(k).is_some_and(|v| !items(v).is_empty());
+        if asked(K::ChangedWhen) {
+            match self.conditions(K::ChangedWhen, vars) {
+                Ok(changed) => value.insert("changed", changed.is_ok()),
+                Err(e) => {
+                    value.insert("failed", true);
+                    value.insert("changed_when_result", e.brief())
+                }
+            };
         }
         if let Some(r) = self.register() {
             vars.set(&r, Value::Dict(clean(value)));
         }
-        if self.task.keyword(K::FailedWhen).is_some_and(|v| !items(v).is_empty()) {
-            let scope = scope_with(vars);
-            let failed = self.conditions(K::FailedWhen, &scope).inspect_err(|e| {
-                value.insert("failed_when_result", e.brief());
-            })?;
-            let failed = failed.is_ok();
-            value.insert("failed", failed);
-            value.insert("failed_when_result", failed);
-            if !failed {
-                *error = None;
-            } else if error.is_none() {
-                let msg = value.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                let what =
-                    if action::on_controller(&self.task.action) { "Action failed" } else { "Module failed" };
-                let silent = msg.is_empty();
-                let inner = Error::new(if silent { "Unknown error.".to_owned() } else { msg });
-                let inner = Error::new(format!("{what}.")).because(inner);
-                let whole = Error::new("Task failed.").at(self.task.origin.clone()).because(inner);
-                if silent {
-                    value.insert("msg", whole.brief());
+        if asked(K::FailedWhen) {
+            match self.conditions(K::FailedWhen, vars) {
+                Ok(failed) => {
+                    let failed = failed.is_ok();
+                    value.insert("failed", failed);
+                    value.insert("failed_when_result", failed);
+                    if !failed {
+                        *error = None;
+                    }
                 }
-                *error = Some(whole);
+                Err(e) => {
+                    value.insert("failed", true);
+                    value.insert("failed_when_result", e.brief());
+                }
             }
         }
-        Ok(())
     }
 }
 

@@ -139,11 +139,11 @@ impl One<'_> {
             d.insert("failed", true);
             d.insert("msg", "One or more items failed");
         } else if all("skipped") {
-            d.insert("skipped", true);
             d.insert("msg", "All items skipped");
         } else {
             d.insert("msg", "All items completed");
         }
+        d.insert("skipped", all("skipped"));
         if any("unreachable") {
             d.insert("unreachable", true);
         }

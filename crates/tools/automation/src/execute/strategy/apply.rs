@@ -18,7 +18,8 @@ impl<'a> Strategy<'a> {
         let everyone = || if run_once { self.run.alive() } else { vec![host.clone()] };
         if let Some(name) = &r.fields.register {
             let value = clean(&r.value);
-            value.write().shift_remove(&Value::str("_ansible_item_label"));
+            value.remove("_ansible_item_label");
+            value.remove("invocation");
             if let Some(Value::List(l)) = value.get("results") {
                 let cleaned = l
                     .items()
