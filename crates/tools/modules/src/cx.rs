@@ -68,6 +68,8 @@ pub(crate) struct Cx<'a> {
     pub warnings: Vec<String>,
     /// The Python interpreter the controller would use here, when it knows one.
     pub interpreter: Option<String>,
+    /// The result's `diff` stays outside of diff mode too.
+    pub keep_diff: bool,
     pub stream: Option<&'a mut Stream<'a>>,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Cx<'a> {
                 .get("_ansible_python_interpreter")
                 .and_then(Value::as_str)
                 .map(str::to_string),
+            keep_diff: false,
             stream: call.stream,
         }
     }

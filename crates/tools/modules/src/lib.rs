@@ -78,6 +78,11 @@ impl<'a> Call<'a> {
     }
 }
 
+/// MD5 of bytes in hexadecimal, as results show it.
+pub fn md5(bytes: &[u8]) -> String {
+    sys::hash::digest("md5", bytes).ok().flatten().unwrap_or_default()
+}
+
 /// Whether a native module of that name exists.
 pub fn exists(name: &str) -> bool {
     registry::find(name).is_some()
@@ -135,7 +140,7 @@ fn finish(mut cx: Cx<'_>, spec: Option<&Spec>, result: Result<Map, Fail>) -> Map
         Err(fail) => fail.into_map(),
     };
     files::info::add_path_info(&mut map);
-    if !cx.diff {
+    if !cx.diff && !cx.keep_diff {
         map.remove("diff");
     }
     if !cx.warnings.is_empty() {

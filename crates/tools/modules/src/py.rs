@@ -71,30 +71,6 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// `text.splitlines()`.
-pub fn splitlines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        match rest.find([
-            '\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}',
-        ]) {
-            None => {
-                lines.push(rest);
-                break;
-            }
-            Some(at) => {
-                lines.push(&rest[..at]);
-                let end = &rest[at..];
-                let width =
-                    if end.starts_with("\r\n") { 2 } else { end.chars().next().map_or(1, char::len_utf8) };
-                rest = &end[width..];
-            }
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +79,5 @@ mod tests {
     #[test]
     fn values_print_as_in_python() {
         assert_eq!(repr(&json!(["a'b", 1, true, null, {"k": 1.0}])), "[\"a'b\", 1, True, None, {'k': 1.0}]");
-        assert_eq!(splitlines("a\r\nb\n\nc"), ["a", "b", "", "c"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Actions that bring files over or back: fetch, script, raw, assemble, unarchive.
+//! Actions that bring files over: script, raw, assemble, unarchive.
 
 use std::fs;
 use std::path::Path;
@@ -43,26 +43,52 @@ fn exports(cx: &Cx<'_>) -> String {
 
 /// `raw`.
 pub fn raw(cx: &mut Cx<'_>) -> Outcome {
+    if !cx.fields.environment.is_empty() {
+        crate::display::warning("raw module does not support the environment keyword");
+    }
     if cx.fields.check {
-        let d = Dict::new();
-        d.insert("skipped", true);
-        return Ok(d);
+        return Ok(skipped(None));
     }
     let text = cx.text("_raw_params").unwrap_or_default();
     let (c, as_user) = connect(cx)?;
-    let env = exports(cx);
     let text = match cx.text("executable") {
-        Some(exe) => format!("{env}{exe} -c {}", crate::connection::quote(&text)),
-        None if !env.is_empty() => format!("{env}/bin/sh -c {}", crate::connection::quote(&text)),
+        Some(exe) => format!("{exe} -c {}", crate::connection::quote(&text)),
         None => text,
     };
     let o = c.exec(&text, &[], as_user.as_ref(), None).map_err(lost)?;
     Ok(output(&o))
 }
 
+/// A skipped result.
+fn skipped(msg: Option<String>) -> Dict {
+    let d = Dict::new();
+    d.insert("changed", false);
+    d.insert("skipped", true);
+    if let Some(msg) = msg {
+        d.insert("msg", msg);
+    }
+    d
+}
+
 /// `script`.
 pub fn script(cx: &mut Cx<'_>) -> Outcome {
-    let text = cx.text("_raw_params").or_else(|| cx.text("cmd")).unwrap_or_default();
+    const KNOWN: [&str; 6] = ["_raw_params", "chdir", "cmd", "creates", "executable", "removes"];
+    if cx.fields.async_s > 0 {
+        return Err(Failure::msg("This action (script) does not support async."));
+    }
+    let names: Vec<String> = cx.args.keys().iter().filter_map(|k| k.to_text().ok()).collect();
+    let mut bad: Vec<&str> = names.iter().map(String::as_str).filter(|k| !KNOWN.contains(k)).collect();
+    if !bad.is_empty() {
+        bad.sort_unstable();
+        return Err(Failure::msg(format!(
+            "Unsupported parameters for (script) module: {}. Supported parameters include: {}.",
+            bad.join(", "),
+            KNOWN.join(", ")
+        )));
+    }
+    let Some(text) = cx.text("_raw_params").or_else(|| cx.text("cmd")) else {
+        return Err(Failure::msg("one of the following is required: _raw_params, cmd"));
+    };
     let (c, as_user) = connect(cx)?;
     let there = |path: &str| -> Result<bool, Failure> {
         let o = c
@@ -70,21 +96,15 @@ pub fn script(cx: &mut Cx<'_>) -> Outcome {
             .map_err(lost)?;
         Ok(o.rc == 0)
     };
-    let skip = |msg: String| {
-        let d = Dict::new();
-        d.insert("skipped", true);
-        d.insert("msg", msg);
-        d
-    };
     if let Some(p) = cx.text("creates")
         && there(&p)?
     {
-        return Ok(skip(format!("{p} exists, matching creates option")));
+        return Ok(skipped(Some(format!("{p} exists, matching creates option"))));
     }
     if let Some(p) = cx.text("removes")
         && !there(&p)?
     {
-        return Ok(skip(format!("{p} does not exist, matching removes option")));
+        return Ok(skipped(Some(format!("{p} does not exist, matching removes option"))));
     }
     let words = split_args(&text).map_err(Failure::Error)?;
     let Some(first) = words.first() else {
@@ -93,6 +113,10 @@ pub fn script(cx: &mut Cx<'_>) -> Outcome {
     let name = crate::playbook::split::unquote(first.trim()).to_owned();
     let path = cx.find("files", &name)?;
     if cx.fields.check {
+        // With creates or removes the answer is known: the script would run.
+        if cx.text("creates").is_none() && cx.text("removes").is_none() {
+            return Ok(skipped(Some("Check mode is not supported for this task.".into())));
+        }
         let d = Dict::new();
         d.insert("changed", true);
         return Ok(d);
@@ -119,109 +143,6 @@ pub fn script(cx: &mut Cx<'_>) -> Outcome {
         let _ = c.exec(&format!("rm -f {quoted}"), &[], as_user.as_ref(), None);
     }
     Ok(output(&o?))
-}
-
-/// `fetch`.
-pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
-    if cx.fields.check {
-        let d = Dict::new();
-        d.insert("skipped", true);
-        d.insert("msg", "check mode not (yet) supported for this module");
-        return Ok(d);
-    }
-    let (flat, fail, validate) =
-        (cx.flag("flat", false)?, cx.flag("fail_on_missing", true)?, cx.flag("validate_checksum", true)?);
-    let (Some(src), Some(dest)) = (cx.text("src"), cx.text("dest")) else {
-        return Err(Failure::msg("src and dest are required"));
-    };
-    let _ = validate;
-    for k in ["src", "dest"] {
-        if let Some(v) = cx.args.get(k)
-            && !matches!(v, Value::Str(_))
-        {
-            return Err(Failure::msg(format!(
-                "Invalid type supplied for {} option, it must be a string",
-                if k == "src" { "source" } else { "dest" }
-            )));
-        }
-    }
-    let mut args = Map::new();
-    args.insert("path".into(), src.as_str().into());
-    args.insert("follow".into(), true.into());
-    args.insert("checksum_algorithm".into(), "sha1".into());
-    let mut r = remote::native(cx, "stat", &args)?.unwrap_or_default();
-    let stat = match r.remove("stat") {
-        Some(Json::Object(m)) => m,
-        _ => Map::new(),
-    };
-    let truth = |k: &str| stat.get(k).and_then(Json::as_bool).unwrap_or(false);
-    let missing = |msg: &str| {
-        let d = Dict::new();
-        d.insert("changed", false);
-        d.insert("file", src.as_str());
-        d.insert("msg", if fail { msg.to_owned() } else { format!("{msg}, ignored") });
-        if fail {
-            d.insert("failed", true);
-        }
-        d
-    };
-    if !truth("exists") {
-        return Ok(missing("the remote file does not exist, not transferring"));
-    }
-    if truth("isdir") {
-        return Ok(missing("remote file is a directory, fetch cannot work on directories"));
-    }
-    let base = src.rsplit('/').next().unwrap_or_default();
-    let target = if flat {
-        if dest.ends_with('/') {
-            crate::source::paths::unfrack_from(&format!("{dest}{base}"), &cx.world.files.base())
-        } else {
-            let p = crate::source::paths::unfrack_from(&dest, &cx.world.files.base());
-            if Path::new(&p).is_dir() {
-                return Err(Failure::msg("dest is an existing directory, use a trailing slash if you want to fetch src into that directory".to_string()));
-            }
-            p
-        }
-    } else {
-        let name = cx.host;
-        crate::source::paths::unfrack_from(
-            &format!("{}/{name}/{}", dest.trim_end_matches('/'), src.trim_start_matches('/')),
-            &cx.world.files.base(),
-        )
-    };
-    let (c, as_user) = connect(cx)?;
-    let mut data = Vec::new();
-    c.get(&src, &mut data, as_user.as_ref()).map_err(lost)?;
-    let sum = |b: &[u8]| {
-        use sha1::{Digest, Sha1};
-        Sha1::digest(b).iter().map(|b| format!("{b:02x}")).collect::<String>()
-    };
-    let new = sum(&data);
-    let old = fs::read(&target).ok().map(|b| sum(&b));
-    let d = Dict::new();
-    let changed = old.as_deref() != Some(new.as_str());
-    if changed {
-        if let Some(dir) = Path::new(&target).parent() {
-            fs::create_dir_all(dir)
-                .map_err(|e| Failure::msg(format!("Unable to create directory {}: {e}", dir.display())))?;
-        }
-        fs::write(&target, &data).map_err(|e| Failure::msg(format!("Failed to fetch the file: {e}")))?;
-    } else {
-        d.insert("file", src.as_str());
-    }
-    d.insert("changed", changed);
-    d.insert("dest", target);
-    d.insert("checksum", new.as_str());
-    let md5 = stat.get("md5").cloned().unwrap_or(Json::Null);
-    d.insert("md5sum", Value::from(md5));
-    if changed {
-        d.insert(
-            "remote_checksum",
-            stat.get("checksum").map(Value::from).unwrap_or_else(|| Value::from(new)),
-        );
-        d.insert("remote_md5sum", Value::None);
-    }
-    Ok(d)
 }
 
 /// `assemble`.

@@ -7,6 +7,7 @@ pub mod basic;
 pub mod copy;
 pub mod count;
 pub mod facts;
+pub mod fetch;
 pub mod files;
 pub mod pause;
 pub mod python;
@@ -180,7 +181,6 @@ pub fn on_controller(action: &str) -> bool {
             action,
             "command"
                 | "shell"
-                | "raw"
                 | "service"
                 | "package"
                 | "uri"
@@ -224,7 +224,7 @@ pub fn run(cx: &mut Cx<'_>) -> Outcome {
         "pause" => pause::pause(cx),
         "template" => template::template(cx),
         "copy" => copy::copy(cx),
-        "fetch" => files::fetch(cx),
+        "fetch" => fetch::fetch(cx),
         "script" => files::script(cx),
         "raw" => files::raw(cx),
         "assemble" => files::assemble(cx),
@@ -237,6 +237,11 @@ pub fn run(cx: &mut Cx<'_>) -> Outcome {
         "wait_for_connection" => remote::wait_for_connection(cx),
         "reboot" => Err(Failure::msg("Running reboot is not supported yet: nothing was rebooted")),
         "shell" => {
+            if cx.args.contains("expand_argument_vars") {
+                return Err(Failure::msg(
+                    "Unsupported parameters for (shell) module: expand_argument_vars",
+                ));
+            }
             cx.args.insert("_uses_shell", true);
             remote::module(cx, "command")
         }

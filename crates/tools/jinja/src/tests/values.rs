@@ -160,18 +160,8 @@ fn subset(state: &State<'_>, a: &Args, swapped: bool) -> Result<bool, Error> {
 /// `match`, `search` and `regex`.
 fn pattern(a: Args, how: &str) -> Result<bool, Error> {
     let b = a.bind("regex", &["value", "pattern", "ignorecase", "multiline", "match_type"], 1)?;
-    let text = match b.get(0) {
-        Value::Str(s) => s,
-        v => {
-            return Err(Error::new(
-                ErrorKind::Plugin,
-                format!(
-                    "The value passed to the '{how}' test must be a string, got '{}' instead.",
-                    v.type_name()
-                ),
-            ));
-        }
-    };
+    // What is no string is searched in its printed form.
+    let text = b.text(0, "")?;
     let how = match b.opt(4) {
         Some(v) => v.to_text()?,
         None => how.to_owned(),

@@ -52,12 +52,6 @@ impl FileArgs {
         }
     }
 
-    /// The same with another mode.
-    pub fn with_mode(mut self, mode: Value) -> Self {
-        self.mode = mode;
-        self
-    }
-
     /// Sets what differs; says whether anything does. In check mode nothing is set.
     pub fn apply(&self, cx: &Cx<'_>, path: &str, mut diff: Option<&mut Diff>) -> Result<bool, Fail> {
         let mut changed = self.set_context(cx, path, &mut diff)?;

@@ -11,6 +11,7 @@ use crate::result::{Fail, Reply};
 
 /// Runs the module.
 pub fn run(cx: &mut Cx<'_>) -> Reply {
+    cx.keep_diff = true;
     let path = cx.string("path");
     if fs::metadata(&path).is_ok_and(|m| m.is_dir()) {
         return Err(Fail::msg(format!("Path {path} is a directory !")).with("rc", 256));
@@ -35,7 +36,9 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let mut lines = edit::lines(&before);
     let block_lines = if present && !block.is_empty() {
         let mut all = vec![begin.clone()];
-        all.extend(crate::py::splitlines(&block).iter().map(|l| [l.as_bytes(), b"\n"].concat()));
+        // Each line keeps its own end.
+        let text = if block.ends_with('\n') { block.clone() } else { format!("{block}\n") };
+        all.extend(edit::lines(text.as_bytes()));
         all.push(end.clone());
         all
     } else {
@@ -74,19 +77,26 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         let name = edit::save(cx, &path, &after)?;
         copy = (!name.is_empty()).then_some(name);
     }
+    if cx.check && !existed {
+        let diff = edit::content_diff(cx, &path, &before, &after);
+        return Ok(map! {"changed" => changed, "msg" => message, "diff" => diff});
+    }
     let mut attributes = Diff::default();
-    let (changed, message) = if cx.check && !existed {
-        (changed, message.to_string())
-    } else {
-        edit::attributes(cx, &path, changed, message, &mut attributes)?
-    };
+    let (changed, message) = edit::attributes(cx, &path, changed, message, &mut attributes)?;
     let mut result = map! {
-        "changed" => changed, "msg" => message, "diff" => edit::diffs(&path, &before, &after, &attributes),
+        "changed" => changed, "msg" => message, "diff" => edit::diffs(cx, &path, &before, &after, &attributes),
     };
     if let Some(copy) = copy {
         result.insert("backup_file".into(), copy.into());
     }
     Ok(result)
+}
+
+/// Whether a pattern asks for multi-line mode: it then sees the whole file, not a line at a time.
+fn spans_lines(pattern: &str) -> bool {
+    pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')).is_some_and(|(flags, _)| {
+        flags.chars().all(|c| c.is_ascii_alphabetic()) && flags.contains('m')
+    })
 }
 
 /// Takes an existing block out and says where the new one goes.
@@ -112,6 +122,14 @@ fn place(cx: &Cx<'_>, lines: &mut Vec<Vec<u8>>, begin: &[u8], end: &[u8]) -> Res
         (None, Some(pattern)) => (pattern, true),
     };
     let regex = re::bytes(pattern).map_err(|e| Fail::msg(format!("Invalid regular expression: {e}")))?;
+    if spans_lines(pattern) {
+        let text = lines.concat();
+        let Some(found) = regex.search(&text) else { return Ok(lines.len()) };
+        // The line that the match ends (or starts) in.
+        let at = if after { found.end() } else { found.start() };
+        let line = text[..at].iter().filter(|b| **b == b'\n').count();
+        return Ok(if after { line + 1 } else { line });
+    }
     let found = lines.iter().rposition(|l| regex.is_match(l));
     Ok(match found {
         Some(at) if after => at + 1,

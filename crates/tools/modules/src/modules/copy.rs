@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cx::Cx;
 use crate::files::{FileArgs, backup, validate, write};
@@ -30,7 +30,9 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
     let mut dest = if given_dest.contains('/') { given_dest.clone() } else { format!("./{given_dest}") };
     let mut args = FileArgs::of(cx);
     if args.mode == json!("preserve") {
-        args.mode = json!(src_meta.permissions().mode() & 0o7777);
+        let mode = format!("0{:03o}", src_meta.permissions().mode() & 0o7777);
+        cx.params.insert("mode".into(), mode.as_str().into());
+        args.mode = json!(mode);
     }
     let src_is_dir = src_meta.is_dir();
     let (checksum, md5) = if src_is_dir {
@@ -171,29 +173,37 @@ fn make_dirs(cx: &Cx<'_>, dir: &str) -> Result<bool, Fail> {
 fn directory(cx: &mut Cx<'_>, src: &str, given: &str, remote_src: bool, args: &FileArgs) -> Reply {
     let mut dest = given.to_string();
     let mut changed = false;
+    let mut shown = None;
     if remote_src {
+        if fs::metadata(given).is_err() {
+            shown = Some(given);
+        }
         if path::lexists(&dest) && !fs::metadata(&dest).is_ok_and(|m| m.is_dir()) {
             return Err(Fail::msg(format!("cannot copy a directory over the file {dest}")));
         }
         if !src.ends_with('/') {
             dest = path::join(&dest, path::basename(src));
+        } else if fs::metadata(&dest).is_ok() && !dest.ends_with('/') {
+            dest.push('/');
         }
-        let dir_args = args.clone().with_mode(cx.raw("directory_mode").clone());
-        if fs::metadata(&dest).is_err() {
+        // What is inside keeps its modes; the top gets those of the call.
+        let inner = FileArgs { owner: args.owner.clone(), group: args.group.clone(), ..FileArgs::default() };
+        let top = dest.trim_end_matches('/').to_string();
+        if fs::metadata(&top).is_err() {
             changed = true;
             if !cx.check {
-                make_dirs(cx, path::dirname(&dest))?;
-                let top = fs::create_dir_all(&dest).and_then(|()| copy_mode(src, &dest));
-                top.map_err(|e| Fail::msg(os_error(&e, Some(&dest))))?;
-                dir_args.apply(cx, &dest, None)?;
+                make_dirs(cx, path::dirname(&top))?;
+                fs::create_dir_all(&top)
+                    .and_then(|()| copy_mode(src, &top))
+                    .map_err(|e| Fail::msg(os_error(&e, Some(&top))))?;
             }
         }
-        changed |= tree(cx, src.trim_end_matches('/'), &dest, args, &dir_args)?;
-        if src.ends_with('/') || given.trim_end_matches('/') != dest {
-            dest = if changed && !src.ends_with('/') { given.to_string() } else { dest };
+        changed |= tree(cx, src.trim_end_matches('/'), &top, &inner)?;
+        if !cx.check {
+            changed |= args.apply(cx, &top, None)?;
         }
     }
-    Ok(reply(src, dest.trim_end_matches('/'), changed, &None, &None))
+    Ok(reply(src, shown.unwrap_or(&dest), changed, &None, &None))
 }
 
 fn copy_mode(from: &str, to: &str) -> std::io::Result<()> {
@@ -201,10 +211,11 @@ fn copy_mode(from: &str, to: &str) -> std::io::Result<()> {
     fs::set_permissions(to, fs::Permissions::from_mode(meta.permissions().mode() & 0o7777))
 }
 
-fn tree(cx: &Cx<'_>, src: &str, dest: &str, args: &FileArgs, dir_args: &FileArgs) -> Result<bool, Fail> {
+/// Copies what is in a directory; links stay links unless `local_follow`.
+fn tree(cx: &Cx<'_>, src: &str, dest: &str, args: &FileArgs) -> Result<bool, Fail> {
     let mut changed = false;
     let failed = |e: std::io::Error, path: &str| Fail::msg(os_error(&e, Some(path)));
-    let follow = cx.flag("local_follow").unwrap_or(true);
+    let follow = cx.bool("local_follow");
     for entry in fs::read_dir(src).map_err(|e| failed(e, src))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let (from, to) = (path::join(src, &name), path::join(dest, &name));
@@ -213,15 +224,17 @@ fn tree(cx: &Cx<'_>, src: &str, dest: &str, args: &FileArgs, dir_args: &FileArgs
             kind.is_dir() || kind.is_symlink() && follow && fs::metadata(&from).is_ok_and(|m| m.is_dir());
         if kind.is_symlink() && !follow {
             let target = fs::read_link(&from).map_err(|e| failed(e, &from))?;
-            if fs::read_link(&to).ok().as_deref() != Some(target.as_path()) {
-                changed = true;
-                if !cx.check {
-                    if path::lexists(&to) {
-                        fs::remove_file(&to).map_err(|e| failed(e, &to))?;
-                    }
-                    std::os::unix::fs::symlink(&target, &to).map_err(|e| failed(e, &to))?;
-                }
+            if fs::read_link(&to).ok().as_deref() == Some(target.as_path()) {
+                continue;
             }
+            changed = true;
+            if cx.check {
+                continue;
+            }
+            if path::lexists(&to) {
+                fs::remove_file(&to).map_err(|e| failed(e, &to))?;
+            }
+            std::os::unix::fs::symlink(&target, &to).map_err(|e| failed(e, &to))?;
         } else if is_dir {
             if fs::metadata(&to).is_err() {
                 changed = true;
@@ -230,23 +243,26 @@ fn tree(cx: &Cx<'_>, src: &str, dest: &str, args: &FileArgs, dir_args: &FileArgs
                 }
                 fs::create_dir(&to).and_then(|()| copy_mode(&from, &to)).map_err(|e| failed(e, &to))?;
             }
-            changed |= dir_args.apply(cx, &to, None)?;
-            changed |= tree(cx, &from, &to, args, dir_args)?;
+            changed |= tree(cx, &from, &to, args)?;
         } else if fs::metadata(&from).is_ok() {
             let same = hash::sha1_file(&from).is_some_and(|sum| hash::sha1_file(&to).as_ref() == Some(&sum));
-            if !same {
-                changed = true;
-                if !cx.check {
-                    let new = fs::metadata(&to).is_err();
-                    write::replace_from(cx, &to, &from)?;
-                    if new && args.mode == Value::Null {
-                        copy_mode(&from, &to).map_err(|e| failed(e, &to))?;
-                    }
-                }
+            if same {
+                continue;
             }
-            if !cx.check {
-                changed |= args.apply(cx, &to, None)?;
+            changed = true;
+            if cx.check {
+                continue;
             }
+            let new = fs::metadata(&to).is_err();
+            write::replace_from(cx, &to, &from)?;
+            if new {
+                copy_mode(&from, &to).map_err(|e| failed(e, &to))?;
+            }
+        } else {
+            continue;
+        }
+        if !cx.check {
+            args.apply(cx, &to, None)?;
         }
     }
     Ok(changed)

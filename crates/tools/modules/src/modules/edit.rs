@@ -59,20 +59,26 @@ pub fn attributes(
     Ok((true, format!("{message}{joint}ownership, perms or SE linux context changed")))
 }
 
+/// The diff of an edited file's content; outside of diff mode it names the file only.
+pub fn content_diff(cx: &Cx<'_>, file: &str, before: &[u8], after: &[u8]) -> Value {
+    let shown = |bytes: &[u8]| if cx.diff { crate::py::text(bytes) } else { String::new() };
+    json!({
+        "before": shown(before),
+        "after": shown(after),
+        "before_header": format!("{file} (content)"),
+        "after_header": format!("{file} (content)"),
+    })
+}
+
 /// The two diffs of an edited file: its content and its attributes.
-pub fn diffs(file: &str, before: &[u8], after: &[u8], attributes: &Diff) -> Value {
-    json!([
-        {
-            "before": crate::py::text(before),
-            "after": crate::py::text(after),
-            "before_header": format!("{file} (content)"),
-            "after_header": format!("{file} (content)"),
-        },
-        {
-            "before": attributes.before,
-            "after": attributes.after,
-            "before_header": format!("{file} (file attributes)"),
-            "after_header": format!("{file} (file attributes)"),
-        }
-    ])
+pub fn diffs(cx: &Cx<'_>, file: &str, before: &[u8], after: &[u8], attributes: &Diff) -> Value {
+    let mut second = if attributes.before.is_empty() && attributes.after.is_empty() {
+        json!({})
+    } else {
+        attributes.to_value()
+    };
+    for key in ["before_header", "after_header"] {
+        second[key] = format!("{file} (file attributes)").into();
+    }
+    json!([content_diff(cx, file, before, after), second])
 }

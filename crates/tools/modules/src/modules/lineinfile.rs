@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use super::edit::{self, chomp};
 use crate::cx::Cx;
 use crate::files::Diff;
@@ -13,12 +11,14 @@ use crate::result::{Fail, Reply};
 
 /// Runs the module.
 pub fn run(cx: &mut Cx<'_>) -> Reply {
+    cx.keep_diff = true;
     let path = cx.string("path");
     let (regexp, search) =
         (cx.str("regexp").map(str::to_string), cx.str("search_string").map(str::to_string));
-    for (name, value) in [("regular expression", &regexp), ("search string", &search)] {
+    let caret = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+    for (name, value, hint) in [("regular expression", &regexp, caret), ("search string", &search, "")] {
         if value.as_deref() == Some("") {
-            cx.warn(format!("The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending."));
+            cx.warn(format!("The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending.{hint}"));
         }
     }
     if fs::metadata(&path).is_ok_and(|m| m.is_dir()) {
@@ -71,7 +71,7 @@ struct Found {
     /// The place the insertion pattern points at.
     insert: Option<usize>,
     /// The line is there as it is.
-    exact: bool,
+    exact: Option<usize>,
 }
 
 fn look(cx: &Cx<'_>, lines: &[Vec<u8>], line: &[u8], place: &Place) -> Result<Found, Fail> {
@@ -83,11 +83,17 @@ fn look(cx: &Cx<'_>, lines: &[Vec<u8>], line: &[u8], place: &Place) -> Result<Fo
         let hit = match (&regexp, &search) {
             (Some(regex), _) => regex.search(current).map(Some),
             (None, Some(text)) => contains(current, text).then_some(None),
-            (None, None) => (chomp(current) == line).then_some(None),
+            (None, None) => None,
         };
+        if chomp(current) == line {
+            found.exact = Some(number);
+        }
         if let Some(hit) = hit {
-            found.exact = regexp.is_none() && search.is_none();
             found.matched = Some((number, hit));
+            if first_only {
+                break;
+            }
+        } else if found.exact == Some(number) && regexp.is_none() && search.is_none() {
             if first_only {
                 break;
             }
@@ -127,15 +133,23 @@ fn present(cx: &mut Cx<'_>, path: &str, line: &str) -> Reply {
     if cx.check && !existed {
         return Ok(map! {
             "changed" => changed, "msg" => message, "backup" => copy,
-            "diff" => edit::diffs(path, &before, &after, &Diff::default()),
+            "diff" => edit::content_diff(cx, path, &before, &after),
         });
     }
     let mut attributes = Diff::default();
     let (changed, message) = edit::attributes(cx, path, changed, message, &mut attributes)?;
     Ok(map! {
         "changed" => changed, "msg" => message, "backup" => copy,
-        "diff" => edit::diffs(path, &before, &after, &attributes),
+        "diff" => edit::diffs(cx, path, &before, &after, &attributes),
     })
+}
+
+fn replace(old: &mut Vec<u8>, new: Vec<u8>) -> &'static str {
+    if *old == new {
+        return "";
+    }
+    *old = new;
+    "line replaced"
 }
 
 /// Changes the lines; the message, empty when nothing changed.
@@ -161,18 +175,16 @@ fn change(
             }
             _ => line.as_bytes().to_vec(),
         };
-        let new = with_end(&new);
-        // An exact line at the end of the file without a newline is left as it is.
-        if lines[*number] == new || found.exact && chomp(&lines[*number]) == line.as_bytes() {
-            return Ok("");
-        }
-        lines[*number] = new;
-        return Ok("line replaced");
+        return Ok(replace(&mut lines[*number], with_end(&new)));
     }
     if cx.bool("backrefs") {
         return Ok("");
     }
-    let new = with_end(line.as_bytes());
+    // The line may be there although nothing matches: a second run must not add it again.
+    if let Some(number) = found.exact {
+        return Ok(replace(&mut lines[number], with_end(line.as_bytes())));
+    }
+    let new = [line.as_bytes(), b"\n"].concat();
     let end_last = |lines: &mut Vec<Vec<u8>>| {
         if let Some(last) = lines.last_mut()
             && !last.ends_with(b"\n")
@@ -232,12 +244,8 @@ fn absent(cx: &mut Cx<'_>, path: &str, line: Option<&str>) -> Reply {
     let (changed, message) = edit::attributes(cx, path, changed, &message, &mut attributes)?;
     Ok(map! {
         "changed" => changed, "found" => removed, "msg" => message, "backup" => copy,
-        "diff" => edit::diffs(path, &before, &after, &attributes),
-        "path" => json!(null),
-    }
-    .into_iter()
-    .filter(|(key, _)| key != "path")
-    .collect())
+        "diff" => edit::diffs(cx, path, &before, &after, &attributes),
+    })
 }
 
 #[cfg(test)]
@@ -262,7 +270,8 @@ mod tests {
         for (before, args, after, message) in [
             ("a\nb\n", json!({"line": "c"}), "a\nb\nc\n", "line added"),
             ("a\nb", json!({"line": "c"}), "a\nb\nc\n", "line added"),
-            ("a\nb", json!({"line": "b"}), "a\nb", ""),
+            ("a\nb", json!({"line": "b"}), "a\nb\n", "line replaced"),
+            ("a\nb\n", json!({"line": "b", "search_string": "zz"}), "a\nb\n", ""),
             ("a=1\nb=2\n", json!({"regexp": "^a=", "line": "a=3"}), "a=3\nb=2\n", "line replaced"),
             ("a\nb\n", json!({"line": "x", "insertafter": "^a"}), "a\nx\nb\n", "line added"),
             ("a\nb\n", json!({"line": "x", "insertbefore": "BOF"}), "x\na\nb\n", "line added"),

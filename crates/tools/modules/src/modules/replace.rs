@@ -41,15 +41,14 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
                     return Ok(map! {
                         "changed" => false, "rc" => 0,
                         "msg" => format!("Pattern for before/after params did not match the given file: {pattern}"),
-                    }
-                    .into_iter()
-                    .filter(|(key, _)| key != "rc")
-                    .collect());
+                    });
                 }
             }
         }
     };
-    let (middle, count) = regex.replace_all(&before[start..end], &cx.string("replace")).map_err(bad)?;
+    let (middle, count) = regex
+        .replace_all(&before[start..end], &cx.string("replace"))
+        .map_err(|e| Fail::msg(format!("Unable to process replace due to error: {e}")))?;
     let after = [&before[..start], &middle, &before[end..]].concat();
     let changed = count > 0 && after != before;
     let message = if changed { format!("{count} replacements made") } else { String::new() };

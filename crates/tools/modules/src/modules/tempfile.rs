@@ -11,6 +11,12 @@ use crate::sys::path;
 /// Runs the module.
 pub fn run(cx: &mut Cx<'_>) -> Reply {
     let (prefix, suffix) = (cx.string("prefix"), cx.string("suffix"));
+    for (name, value) in [("prefix", &prefix), ("suffix", &suffix)] {
+        if value.contains('/') {
+            let shown = crate::py::repr_str(value);
+            return Err(Fail::msg(format!("{name} must be a valid file name component, got {shown}")));
+        }
+    }
     let dir = match cx.text("path") {
         Some(dir) => dir,
         None => ["TMPDIR", "TEMP", "TMP"]

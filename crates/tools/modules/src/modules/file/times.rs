@@ -51,18 +51,19 @@ impl Times {
             return Ok(false);
         }
         let Ok(meta) = fs::symlink_metadata(path) else { return Ok(cx.check) };
+        let old_modified = (meta.mtime(), meta.mtime_nsec());
+        let old_accessed = (meta.atime(), meta.atime_nsec());
         let (modified, accessed) =
-            (resolve(self.modified, meta.mtime()), resolve(self.accessed, meta.atime()));
-        let both_now = self.modified == Want::Now && self.accessed == Want::Now;
-        if !both_now && (modified, accessed) == (meta.mtime(), meta.atime()) {
+            (resolve(self.modified, old_modified), resolve(self.accessed, old_accessed));
+        if (modified, accessed) == (old_modified, old_accessed) {
             return Ok(false);
         }
-        let shown = |secs: i64, nanos: i64| secs as f64 + nanos as f64 / 1e9;
-        if modified != meta.mtime() || both_now {
-            diff.note("mtime", shown(meta.mtime(), meta.mtime_nsec()), shown(modified, 0));
+        let shown = |(secs, nanos): (i64, i64)| secs as f64 + nanos as f64 / 1e9;
+        if modified != old_modified {
+            diff.note("mtime", shown(old_modified), shown(modified));
         }
-        if accessed != meta.atime() || both_now {
-            diff.note("atime", shown(meta.atime(), meta.atime_nsec()), shown(accessed, 0));
+        if accessed != old_accessed {
+            diff.note("atime", shown(old_accessed), shown(accessed));
         }
         if !cx.check {
             let time = |want: Want, secs: i64| match want {
@@ -70,18 +71,22 @@ impl Times {
                 Want::Now => libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW },
                 Want::At(_) => libc::timespec { tv_sec: secs, tv_nsec: 0 },
             };
-            set_times(path, [time(self.accessed, accessed), time(self.modified, modified)])
+            set_times(path, [time(self.accessed, accessed.0), time(self.modified, modified.0)])
                 .map_err(|e| os_fail("Error while updating modification or access time", &e, path))?;
         }
         Ok(true)
     }
 }
 
-fn resolve(want: Want, present: i64) -> i64 {
+/// The wanted time in seconds and nanoseconds.
+fn resolve(want: Want, present: (i64, i64)) -> (i64, i64) {
     match want {
         Want::Preserve => present,
-        Want::Now => clock::now().0,
-        Want::At(secs) => secs,
+        Want::Now => {
+            let (secs, nanos) = clock::now();
+            (secs, i64::from(nanos))
+        }
+        Want::At(secs) => (secs, 0),
     }
 }
 
