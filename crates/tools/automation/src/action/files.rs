@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pileus_jinja::{Dict, Value};
-use serde_json::{Map, Value as Json};
+use pileus_jinja::Dict;
 
 use crate::Error;
 use crate::connection::Output;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Plain;
-use crate::{Args, Error, ErrorKind, State, Value, filters};
+use crate::{Args, Error, State, Value, filters};
 
 pub(super) const RAW: &[(&str, Plain)] = &[
     ("defined", |s, a| Ok(!s.read(a.first()).is_absent()?)),
