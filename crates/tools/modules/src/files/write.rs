@@ -108,6 +108,8 @@ fn settle(file: &File, temp: &str, dest: &str) -> io::Result<()> {
         let _ = std::os::unix::fs::fchown(file, Some(meta.uid()), Some(meta.gid()));
     }
     file.set_permissions(fs::Permissions::from_mode(meta.permissions().mode() & 0o7777))?;
+    // A file system without access lists refuses; the file has its mode all the same.
+    let _ = xattr::copy_acl(dest, temp);
     if let Some(context) = xattr::context(dest) {
         let _ = xattr::set_context(temp, &context);
     }

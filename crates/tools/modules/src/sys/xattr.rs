@@ -35,6 +35,21 @@ pub fn set_context(path: &str, context: &str) -> std::io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
+/// Gives `to` the POSIX access list of `from`, where that has one beyond its mode (acl(5)).
+pub fn copy_acl(from: &str, to: &str) -> std::io::Result<()> {
+    let (c_from, c_to) = (CString::new(from)?, CString::new(to)?);
+    let name = c"system.posix_acl_access";
+    // The longest value an extended attribute can have (XATTR_SIZE_MAX).
+    let mut buffer = vec![0u8; 64 * 1024];
+    // SAFETY: both strings are ended and the buffer's length is passed.
+    let n =
+        unsafe { libc::getxattr(c_from.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let Ok(n) = usize::try_from(n) else { return Ok(()) };
+    // SAFETY: both strings are ended and n bytes of the buffer were written above.
+    let rc = unsafe { libc::setxattr(c_to.as_ptr(), name.as_ptr(), buffer.as_ptr().cast(), n, 0) };
+    if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
 /// Letters of the inode flags, by bit, in lsattr's order.
 const FLAGS: [(u32, char, &str); 21] = [
     (0x0000_0001, 's', "zero"),
