@@ -179,14 +179,7 @@ pub fn on_controller(action: &str) -> bool {
     names::ACTIONS.contains(&action)
         && !matches!(
             action,
-            "command"
-                | "shell"
-                | "service"
-                | "package"
-                | "uri"
-                | "async_status"
-                | "dnf"
-                | "gather_facts"
+            "command" | "shell" | "service" | "package" | "uri" | "async_status" | "dnf" | "gather_facts"
         )
 }
 
@@ -238,9 +231,7 @@ pub fn run(cx: &mut Cx<'_>) -> Outcome {
         "reboot" => Err(Failure::msg("Running reboot is not supported yet: nothing was rebooted")),
         "shell" => {
             if cx.args.contains("expand_argument_vars") {
-                return Err(Failure::msg(
-                    "Unsupported parameters for (shell) module: expand_argument_vars",
-                ));
+                return Err(Failure::msg("Unsupported parameters for (shell) module: expand_argument_vars"));
             }
             cx.args.insert("_uses_shell", true);
             remote::module(cx, "command")

@@ -94,9 +94,10 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
 
 /// Whether a pattern asks for multi-line mode: it then sees the whole file, not a line at a time.
 fn spans_lines(pattern: &str) -> bool {
-    pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')).is_some_and(|(flags, _)| {
-        flags.chars().all(|c| c.is_ascii_alphabetic()) && flags.contains('m')
-    })
+    pattern
+        .strip_prefix("(?")
+        .and_then(|rest| rest.split_once(')'))
+        .is_some_and(|(flags, _)| flags.chars().all(|c| c.is_ascii_alphabetic()) && flags.contains('m'))
 }
 
 /// Takes an existing block out and says where the new one goes.
