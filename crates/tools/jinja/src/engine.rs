@@ -146,6 +146,10 @@ pub trait PluginFinder: Send + Sync {
     fn filter(&self, name: &str) -> Option<Filter>;
     /// The test `name`.
     fn test(&self, name: &str) -> Option<Test>;
+    /// Whether its own filter (or test) `name` hides the registered one. Asked often: cheap where there is none.
+    fn hides(&self, _test: bool, _name: &str) -> bool {
+        false
+    }
 }
 
 fn key_of(syntax: &Syntax) -> u64 {
@@ -214,14 +218,18 @@ impl Engine {
         self.add_global(name, Value::object(crate::eval::FunctionObject { name, f, raw }));
     }
     pub(crate) fn filter_entry(&self, name: &str) -> Option<Arc<Entry<Filter>>> {
-        if let Some(e) = self.filters.get(name).or_else(|| self.filters.get(short_name(name))) {
+        if let Some(e) = self.filters.get(name).or_else(|| self.filters.get(short_name(name)))
+            && !self.finder.as_ref().is_some_and(|f| f.hides(false, name))
+        {
             return Some(e.clone());
         }
         let f = self.finder.as_ref()?.filter(name)?;
         Some(Arc::new(Entry { f, name: full_name(name), undefined: false, lazy: false }))
     }
     pub(crate) fn test_entry(&self, name: &str) -> Option<Arc<Entry<Test>>> {
-        if let Some(e) = self.tests.get(name).or_else(|| self.tests.get(short_name(name))) {
+        if let Some(e) = self.tests.get(name).or_else(|| self.tests.get(short_name(name)))
+            && !self.finder.as_ref().is_some_and(|f| f.hides(true, name))
+        {
             return Some(e.clone());
         }
         let f = self.finder.as_ref()?.test(name)?;

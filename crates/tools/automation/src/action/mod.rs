@@ -10,6 +10,7 @@ pub mod facts;
 pub mod fetch;
 pub mod files;
 pub mod pause;
+pub mod plugins;
 pub mod python;
 pub mod remote;
 pub mod stats;
@@ -192,11 +193,20 @@ pub fn keeps_unrendered(action: &str, name: &str) -> bool {
 }
 
 /// Whether `module_defaults` for `name` are for the action.
-pub fn defaults_apply(name: &str, action: &str) -> bool {
+pub fn defaults_apply(world: &World, task: &Task, name: &str) -> bool {
+    let action = &*task.action;
     if let Some(group) = name.strip_prefix("group/") {
-        return remote::in_group(group, action);
+        let members = world.files.action_group(group, &task.frame).unwrap_or_default();
+        let legacy = task.written.starts_with("ansible.legacy.") || world.files.is_local(action, &task.frame);
+        return members.iter().any(|m| match m.strip_prefix("ansible.legacy.") {
+            Some(m) => legacy && m == action,
+            None => m == action && !legacy,
+        });
     }
-    names::short(name) == action
+    if names::short(name) == action {
+        return true;
+    }
+    name.contains('.') && *world.files.resolve_action(name, &task.frame) == *action
 }
 
 /// Runs a task's action.
@@ -205,6 +215,10 @@ pub fn defaults_apply(name: &str, action: &str) -> bool {
 /// Where it fails, or the host cannot be reached.
 pub fn run(cx: &mut Cx<'_>) -> Outcome {
     count::action();
+    if let Some(outcome) = plugins::run(cx) {
+        count::python();
+        return outcome;
+    }
     match &*cx.task.action.clone() {
         "debug" => basic::debug(cx),
         "set_fact" => basic::set_fact(cx),

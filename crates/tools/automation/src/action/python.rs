@@ -1,7 +1,6 @@
 //! A task's module that is not native: found by the engine's or ansible-core's rules, run with the target's Python.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use pileus_jinja::{Dict, Value};
@@ -10,29 +9,16 @@ use serde_json::{Map, Value as Json};
 use super::remote::{connect, lost};
 use super::{Cx, Failure, Outcome, background};
 use crate::connection::{Connection, Settings};
-use crate::python::{Host, PythonCall, Setup, discover};
-use crate::{config, display};
+use crate::display;
+use crate::python::{PythonCall, discover, host};
 
-/// The plugin host of a run, and the interpreters that were found on its hosts.
+/// The interpreters that were found on a run's hosts.
 #[derive(Default)]
 pub struct Python {
-    host: OnceLock<Host>,
     found: Mutex<HashMap<String, String>>,
 }
 
 impl Python {
-    /// The host; its process starts at the first request.
-    pub fn host(&self, basedir: &str) -> &Host {
-        self.host.get_or_init(|| {
-            Host::new(Setup {
-                collections_paths: config::current().list("COLLECTIONS_PATHS"),
-                basedir: Some(basedir.to_owned()),
-                verbosity: display::verbosity(),
-                ..Setup::default()
-            })
-        })
-    }
-
     /// The interpreter on a host: the variable or setting, else what discovery finds, told once.
     fn interpreter(
         &self,
@@ -99,8 +85,8 @@ pub fn run(
         ..PythonCall::default()
     };
     let job = (fields.async_s > 0).then(|| background::job(cx));
-    let result = crate::python::run(python.host(&base), &connection, &call, as_user.as_ref(), job.as_ref())
-        .map_err(lost)?;
+    let result =
+        crate::python::run(host(), &connection, &call, as_user.as_ref(), job.as_ref()).map_err(lost)?;
     let result = match job {
         Some(job) if fields.poll_s > 0 => {
             // the wrapper adds its process to the id

@@ -81,6 +81,24 @@ fn plugin(world: &World, vars: &Vars, host: &str, keyword: Option<&str>) -> Stri
     v.rsplit('.').next().unwrap_or(&v).to_owned()
 }
 
+/// The connection plugin for a task's host, or the host it is delegated to.
+pub fn plugin_of(cx: &Cx<'_>) -> String {
+    let keyword = cx.fields.connection.as_deref();
+    let other;
+    let (vars, host): (&Vars, &str) = match &cx.fields.delegate_to {
+        Some(to) => {
+            other = Vars::new(cx.world, Some(cx.run), Some(to), None);
+            (&other, to)
+        }
+        None => (&*cx.vars, cx.host),
+    };
+    use connection::Settings;
+    match vars.var("ansible_connection").filter(|v| !v.is_empty()) {
+        Some(written) => written,
+        None => plugin(cx.world, vars, host, keyword),
+    }
+}
+
 /// The connection of a task, and whom it becomes there.
 ///
 /// # Errors
@@ -233,11 +251,6 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
     }
     let world = cx.world.clone();
     super::python::run(cx, &world.connections.1, name, own, args)
-}
-
-/// Whether a group of `module_defaults` holds an action.
-pub fn in_group(_group: &str, _action: &str) -> bool {
-    false
 }
 
 /// `wait_for_connection`: until the host answers.

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::execute::plays;
 use crate::playbook::split::parse_kv;
 use crate::playbook::{names, play};
+use crate::python::handover;
 use crate::{Error, display};
 
 use super::args::{Count, Given, Grammar, Takes, flag};
@@ -74,11 +75,14 @@ fn grammar() -> Grammar {
 pub fn main(args: &[OsString]) -> i32 {
     common::run(&grammar(), args, |given, config| {
         let pattern = given.args.first().map(String::as_str).unwrap_or_default();
-        run(given, config, pattern)
+        run(given, config, pattern, args)
     })
 }
 
-fn run(given: &Given, config: &'static Config, pattern: &str) -> Result<i32, Error> {
+fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]) -> Result<i32, Error> {
+    if let Some(dir) = given.value("basedir").or_else(|| config.text("PLAYBOOK_DIR")) {
+        crate::python::places::add(&crate::source::paths::unfrack(dir));
+    }
     let name = if given.on("one_line") {
         "oneline".to_owned()
     } else if config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS")
@@ -149,6 +153,9 @@ fn run(given: &Given, config: &'static Config, pattern: &str) -> Result<i32, Err
         .map_or_else(|| crate::source::paths::unfrack("."), crate::source::paths::unfrack);
     world.files.set_base(&base);
     let parsed = Arc::new(play::parse(&Value::Dict(entry), &base.as_str().into(), None)?);
+    if let Some(strategy) = handover::strategy(&world, &parsed)? {
+        return handover::run(&strategy, "ansible", words, None);
+    }
     let ended = plays::play(&world, &parsed)?;
     world.connections.close();
     if recap {

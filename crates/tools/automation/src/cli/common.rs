@@ -188,6 +188,7 @@ pub fn prepare(given: &Given, config: &Config) -> Result<(Arc<Loader>, Manager, 
     let loader = Arc::new(Loader::new());
     if let Some(dir) = given.value("basedir").or_else(|| config.text("PLAYBOOK_DIR")) {
         loader.set_base(&paths::unfrack(dir));
+        crate::python::places::add(&paths::unfrack(dir));
     }
     open_vault(given, config)?;
     let extra = read_extra_vars(given.values("extra_vars"), &Loader::new())?;

@@ -12,6 +12,7 @@ use crate::callback::minimal::{Minimal, Oneline};
 use crate::execute::strategy::Ended;
 use crate::execute::{World, plays};
 use crate::playbook::{Block, Files, K, Node, Play, names};
+use crate::python::handover;
 use crate::source::paths;
 use crate::{Error, config, display};
 
@@ -42,7 +43,7 @@ fn grammar() -> Grammar {
 
 /// The whole program; the exit code.
 pub fn main(args: &[OsString]) -> i32 {
-    common::run(&grammar(), args, run)
+    common::run(&grammar(), args, |given, config| run(given, config, args))
 }
 
 /// The callback that prints, by its name.
@@ -55,7 +56,7 @@ pub fn printer(name: &str, check: bool) -> Result<Box<dyn Callback>, Error> {
     })
 }
 
-fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
+fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Result<i32, Error> {
     for p in &given.args {
         if p.split('.').count() >= 3 && !p.contains('/') && !Path::new(p).exists() {
             continue;
@@ -67,6 +68,10 @@ fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
         if meta.is_dir() {
             return Err(Error::new(format!("the playbook: {p} does not appear to be a file")));
         }
+    }
+    // plugins beside playbooks may be wanted by the inventory already
+    for p in &given.args {
+        crate::python::places::add(&crate::playbook::build::directory(&paths::unfrack(p)));
     }
     let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
     let callbacks = vec![printer(&name, given.on("check"))?];
@@ -88,8 +93,19 @@ fn run(given: &Given, config: &'static config::Config) -> Result<i32, Error> {
             continue;
         }
         let mut ended = Ended::OK;
-        for play in &plays {
-            ended = ended.and(plays::play(&world, play)?);
+        for (index, play) in plays.iter().enumerate() {
+            ended = ended.and(match handover::strategy(&world, play)? {
+                None => plays::play(&world, play)?,
+                Some(strategy) => {
+                    let others: Vec<OsString> = args
+                        .iter()
+                        .filter(|a| !given.args.iter().any(|r| *a == r.as_str()))
+                        .cloned()
+                        .collect();
+                    let args: Vec<OsString> = others.into_iter().chain([path.as_str().into()]).collect();
+                    handover::ended(handover::run(&strategy, "ansible-playbook", &args, Some(index))?)
+                }
+            });
             if ended.has(Ended::BREAK) || ended.has(Ended::ERROR) {
                 break;
             }

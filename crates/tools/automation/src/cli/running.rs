@@ -76,6 +76,7 @@ pub fn world(
     callbacks: Vec<Box<dyn Callback>>,
     tags: bool,
 ) -> Result<Arc<World>, Error> {
+    crate::playbook::rejected::list()?;
     common::open_vault(given, config)?;
     let files = Arc::new(Files::new());
     let extra = common::read_extra_vars(given.values("extra_vars"), &Loader::new())?;

@@ -346,7 +346,7 @@ impl One<'_> {
                 let Value::Dict(layer) = layer else { continue };
                 for (name, defaults) in layer.items() {
                     let name = engine.resolve(&name, vars)?.to_text().map_err(Error::from)?;
-                    if action::defaults_apply(&name, &self.task.action) {
+                    if action::defaults_apply(self.world, self.task, &name) {
                         let defaults = match defaults {
                             Value::Dict(d) => d,
                             other => match engine.resolve(&other, vars)? {

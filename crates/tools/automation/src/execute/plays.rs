@@ -356,7 +356,8 @@ fn gather_chosen(world: &World, play: &Play, task: &Task) -> bool {
     let mut copy = Task::made("gather_facts", Dict::new(), &task.frame);
     copy.implicit = false;
     let mut tags = copy.keyword(K::Tags).map(items).unwrap_or_default();
-    if !tags.iter().any(|t| t.as_str() == Some("never")) {
+    // a play without tags of its own always gathers
+    if tags.is_empty() {
         tags.push(Value::str("always"));
     }
     copy.keywords.set(K::Tags, Value::list(tags));

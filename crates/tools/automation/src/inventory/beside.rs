@@ -58,7 +58,7 @@ impl Beside {
                 self.file(loader, &file, out)?;
             }
         }
-        Ok(())
+        crate::python::vars::add(dirs, kind == Kind::Group, name, out)
     }
 
     fn file(&self, loader: &Loader, file: &str, out: &Dict) -> Result<(), Error> {

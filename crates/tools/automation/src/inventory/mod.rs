@@ -15,6 +15,7 @@ pub mod merge;
 pub mod named;
 pub mod names;
 mod pattern;
+mod python;
 mod script;
 mod sources;
 mod toml;

@@ -12,9 +12,14 @@ use regex::Regex;
 
 use super::data::Data;
 use super::manager::Sources;
+use super::python::{self, Answer};
 use super::{Beside, address, ini, named, script, toml, yaml};
 use crate::source::{Loader, paths};
 use crate::{Error, config, display};
+
+/// The kinds read without Python.
+const NATIVE: [&str; 9] =
+    ["advanced_host_list", "auto", "constructed", "generator", "host_list", "ini", "script", "toml", "yaml"];
 
 /// Reads every source.
 ///
@@ -152,7 +157,27 @@ impl Reader<'_> {
                 postponed = Some((failures.len(), kind));
                 continue;
             }
-            match self.with(short, source, &mut value) {
+            let result = match NATIVE.contains(&short) {
+                true => self.with(short, source, &mut value),
+                false => match python::parse(&mut self.data, &kind, source) {
+                    Ok(Answer::Parsed) => Ok(()),
+                    Ok(Answer::Declined) => {
+                        display::verbose(
+                            3,
+                            &format!(
+                                "{kind} declined parsing {source} as it did not pass its verify_file() method"
+                            ),
+                        );
+                        continue;
+                    }
+                    Ok(Answer::Missing) => {
+                        display::warning(&format!("Failed to load inventory plugin, skipping {kind}"));
+                        continue;
+                    }
+                    Err(e) => Err(e),
+                },
+            };
+            match result {
                 Ok(()) => {
                     display::verbose(3, &format!("Parsed {source} inventory source with {kind} plugin"));
                     parsed = true;
@@ -222,9 +247,7 @@ impl Reader<'_> {
                 let value = self.value(source, kept)?;
                 self.plugin(kind, kind, source, &value)
             }
-            other => Err(Error::new(format!(
-                "The inventory plugin '{other}' is written in Python, which this engine does not run for inventories"
-            ))),
+            other => Err(Error::new(format!("no inventory plugin '{other}'"))),
         }
     }
 
@@ -255,9 +278,15 @@ impl Reader<'_> {
         }
         let short = name.strip_prefix("ansible.builtin.").unwrap_or(&name);
         if !matches!(short, "constructed" | "generator") {
-            return Err(Error::parser(format!(
-                "inventory config '{source}' specifies unknown plugin '{name}'"
-            )));
+            return match python::parse(&mut self.data, &name, source)? {
+                Answer::Parsed => Ok(()),
+                Answer::Declined => Err(Error::parser(format!(
+                    "inventory source '{source}' could not be verified by inventory plugin '{name}'"
+                ))),
+                Answer::Missing => Err(Error::parser(format!(
+                    "inventory config '{source}' specifies unknown plugin '{name}'"
+                ))),
+            };
         }
         display::verbose(
             1,
@@ -315,6 +344,6 @@ fn wants(kind: &str, source: &str) -> bool {
         "ini" => file && extension != ".toml",
         "toml" => file && extension == ".toml",
         "constructed" | "generator" => file && yaml(".config"),
-        _ => file,
+        _ => true,
     }
 }

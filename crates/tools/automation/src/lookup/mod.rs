@@ -98,6 +98,9 @@ type Found = Result<Vec<Value>, Error>;
 /// # Errors
 /// Where there is none of that name, or it fails.
 pub fn run(name: &str, terms: Vec<Value>, cx: &Cx<'_>) -> Found {
+    if crate::python::templates::is_lookup(name) {
+        return crate::python::templates::lookup(name, &terms, cx);
+    }
     match names::short(name) {
         "config" => data::config(&terms, cx),
         "csvfile" => tables::csvfile(&terms, cx),
@@ -165,6 +168,7 @@ pub fn engine(world: &Weak<World>) -> Engine {
         engine.add_global(name, Value::object(Function { world: world.clone(), list }));
     }
     crate::action::tests::register(&mut engine, world);
+    engine.set_plugin_finder(Arc::new(crate::python::templates::Finder(world.clone())));
     engine
 }
 

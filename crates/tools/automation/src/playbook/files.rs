@@ -14,6 +14,9 @@ use super::frame::Frame;
 use super::keyword::{self, K};
 use super::names;
 
+/// Groups of actions by full name.
+type Groups = HashMap<String, Option<Arc<Vec<String>>>>;
+
 /// Files and search paths of a run.
 #[derive(Debug, Default)]
 pub struct Files {
@@ -21,6 +24,8 @@ pub struct Files {
     collections: RwLock<HashMap<String, Option<String>>>,
     redirects: RwLock<HashMap<String, Arc<HashMap<String, String>>>>,
     libraries: RwLock<HashMap<String, Option<String>>>,
+    pub(super) groups: RwLock<Groups>,
+    moved: RwLock<HashMap<String, Option<String>>>,
 }
 
 impl Files {
@@ -99,10 +104,12 @@ impl Files {
             for (kind, entries) in routing.items() {
                 let Value::Dict(entries) = entries else { continue };
                 for (name, entry) in entries.items() {
-                    if let (Some(kind), Some(name), Some(to)) =
-                        (kind.as_str(), name.as_str(), entry.get("redirect"))
-                    {
+                    let (Some(kind), Some(name)) = (kind.as_str(), name.as_str()) else { continue };
+                    if let Some(to) = entry.get("redirect") {
                         out.insert(format!("{kind}/{name}"), to.to_text().unwrap_or_default());
+                    }
+                    if let Some(to) = entry.get("action_plugin") {
+                        out.insert(format!("action_plugin/{name}"), to.to_text().unwrap_or_default());
                     }
                 }
             }
@@ -147,9 +154,17 @@ impl Files {
         places.iter().find_map(|p| module_in(p, name))
     }
 
+    /// Whether a module of no collection lies in a library and isn't core's.
+    pub fn is_local(&self, name: &str, frame: &Frame) -> bool {
+        !name.contains('.') && !names::known(name) && self.module_file(name, Some(frame)).is_some()
+    }
+
     /// Whether an action of that name can run.
     pub fn action_known(&self, name: &str, frame: &Frame) -> bool {
         let resolved = self.resolve_action(name, frame);
+        if super::rejected::list().is_ok_and(|l| l.contains(names::short(&resolved))) {
+            return false;
+        }
         names::known(&resolved) || self.module_file(&resolved, Some(frame)).is_some()
     }
 
@@ -178,9 +193,30 @@ impl Files {
                     return full.into();
                 }
             }
+            if names::identifier(name)
+                && !names::known(name)
+                && self.module_file(name, Some(frame)).is_none()
+                && let Some(to) = self.moved(name)
+            {
+                return to.into();
+            }
             return name.into();
         }
         self.redirected(name).into()
+    }
+
+    /// Where core's own table of redirects sends a short name, by what the installed ansible-core knows.
+    fn moved(&self, name: &str) -> Option<String> {
+        if let Some(known) = self.moved.read().get(name) {
+            return known.clone();
+        }
+        let fields = pileus_modules::Map::from_iter([("name".to_owned(), name.into())]);
+        let found = crate::python::host().value(&format!("the module {name}"), "action", fields).ok();
+        let to = found
+            .and_then(|(v, _)| v["name"].as_str().map(str::to_owned))
+            .filter(|to| to != name && !to.starts_with("ansible.builtin."));
+        self.moved.write().insert(name.to_owned(), to.clone());
+        to
     }
 
     fn redirected(&self, name: &str) -> String {
@@ -200,9 +236,12 @@ impl Files {
 }
 
 fn module_in(dir: &str, name: &str) -> Option<String> {
-    let exact = ["", ".py", ".sh", ".ps1"].map(|e| format!("{dir}/{name}{e}"));
-    if let Some(p) = exact.into_iter().find(|p| Path::new(p).is_file()) {
-        return Some(p);
+    // a leading underscore marks a deprecated module
+    for name in [name, &format!("_{name}")] {
+        let exact = ["", ".py", ".sh", ".ps1"].map(|e| format!("{dir}/{name}{e}"));
+        if let Some(p) = exact.into_iter().find(|p| Path::new(p).is_file()) {
+            return Some(p);
+        }
     }
     // any extension, and folders below
     for entry in std::fs::read_dir(dir).ok()?.flatten() {

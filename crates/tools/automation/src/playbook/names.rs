@@ -142,6 +142,7 @@ pub fn add_lookup(name: &str) {
 pub fn lookup_known(name: &str) -> bool {
     LOOKUPS.contains(&short(name))
         || name == "flattened"
+        || crate::python::templates::is_lookup(name)
         || PLUGIN_LOOKUPS.read().is_ok_and(|all| all.iter().any(|n| n == name))
 }
 

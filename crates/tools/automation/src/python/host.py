@@ -40,7 +40,7 @@ def plain(value):
     return str(value)
 
 
-class Engine:
+class Engine(Tasks):
     """The installed ansible-core, set up once."""
 
     def __init__(self, request):
@@ -67,10 +67,16 @@ class Engine:
 
     def directories(self, request):
         """Plugin directories beside playbooks and in roles."""
+        from ansible.utils.collection_loader import AnsibleCollectionConfig
+        if request.get('basedir'):
+            self.data_loader.set_basedir(request['basedir'])
         for path in request.get('paths', ()):
             if path not in self.seen:
                 self.seen.add(path)
                 self.loader.add_all_plugin_dirs(path)
+                if os.path.isdir(os.path.join(path, 'collections')):
+                    known = [p for p in AnsibleCollectionConfig.playbook_paths if not p.startswith(path)]
+                    AnsibleCollectionConfig.playbook_paths = [path, *known]
 
     def make_templar(self, variables):
         return self.templar(loader=self.data_loader, variables=variables or {})
@@ -112,29 +118,57 @@ class Engine:
         return {'value': value, 'warnings': list(warnings)}, b''
 
     def op_filter(self, request, blob):
-        return {'value': self.call(self.loader.filter_loader, request)}, b''
+        return self.call(self.loader.filter_loader, request)
 
     def op_test(self, request, blob):
-        return {'value': bool(self.call(self.loader.test_loader, request))}, b''
+        return self.call(self.loader.test_loader, request)
 
     def call(self, where, request):
         plugin = where.get(request['name'])
         if plugin is None:
             raise LookupError(f"No plugin named {request['name']!r} was found.")
         function = plugin.j2_function
-        first = (self.make_templar(request.get('vars')),) if getattr(function, 'jinja_pass_arg', None) else ()
-        return function(*first, *request.get('args', ()), **request.get('kwargs', {}))
+        wants = getattr(getattr(function, 'jinja_pass_arg', None), 'name', None)
+        first = ()
+        if wants:
+            if wants == 'context' and request.get('vars') is None:
+                return {'wants': 'vars'}, b''
+            environment = self.make_templar(trust(request.get('vars'))).environment
+            first = (environment.new_context(trust(request.get('vars') or {})) if wants == 'context' else environment,)
+            if wants == 'eval_context':
+                first = (environment.new_context({}).eval_ctx,)
+        value = function(*first, *trust(request.get('args', [])), **trust(request.get('kwargs', {})))
+        if hasattr(value, '__next__'):
+            value = list(value)
+        return {'value': mark(bool(value) if request['op'] == 'test' else value)}, b''
 
     def op_lookup(self, request, blob):
-        templar = self.make_templar(request.get('vars'))
-        plugin = self.loader.lookup_loader.get(request['name'], loader=self.data_loader, templar=templar)
+        variables = trust(request.get('vars') or {})
+        templar = self.make_templar(variables)
+        plugin = self.loader.lookup_loader.get(request['name'], loader=self.data_loader, templar=templar, collection_list=request.get('collections'))
         if plugin is None:
             raise LookupError(f"lookup plugin ({request['name']}) not found")
-        return {'value': plugin.run(request['terms'], variables=request.get('vars') or {}, **request.get('kwargs', {}))}, b''
+        return {'value': mark(plugin.run(trust(request['terms']), variables=variables, **trust(request.get('kwargs', {}))))}, b''
+
+    def op_group(self, request, blob):
+        """The actions of a group of module_defaults."""
+        from ansible.playbook.play import Play
+        _name, actions = Play()._resolve_group(request['name'])
+        return {'value': list(actions or ())}, b''
+
+    def op_action(self, request, blob):
+        """Where an action or module of that name is, redirects followed, and what it is called there."""
+        for kind, where in (('action', self.loader.action_loader), ('module', self.loader.module_loader)):
+            found = where.find_plugin_with_context(request['name'], collection_list=request.get('collections'))
+            if found.resolved:
+                return {'value': {'kind': kind, 'name': found.resolved_fqcn, 'path': found.plugin_resolved_path}}, b''
+        return {'value': None}, b''
 
     def op_exists(self, request, blob):
         """Whether there is a plugin of that kind and name, and where."""
         where = getattr(self.loader, request['kind'] + '_loader')
+        if request['kind'] in ('filter', 'test'):
+            return {'value': where.get(request['name']) is not None}, b''
         found = where.find_plugin_with_context(request['name'], collection_list=request.get('collections'))
         return {'value': found.plugin_resolved_path if found.resolved else None}, b''
 
@@ -144,31 +178,69 @@ class Engine:
         data = InventoryData()
         plugin = self.loader.inventory_loader.get(request['name'])
         if plugin is None:
-            raise LookupError(f"inventory plugin '{request['name']}' not found")
+            return {'value': None, 'missing': True}, b''
         source = request['source']
         if not plugin.verify_file(source):
             return {'value': None}, b''
+        data.current_source = source
         plugin.parse(data, self.data_loader, source, cache=request.get('cache', True))
-        data.reconcile_inventory()
+        if hasattr(plugin, 'update_cache_if_changed'):
+            plugin.update_cache_if_changed()
         groups = {
             name: {'hosts': [h.name for h in group.hosts], 'children': [g.name for g in group.child_groups],
                    'vars': group.get_vars(), 'priority': group.priority}
             for name, group in data.groups.items()}
-        return {'value': {'groups': groups, 'hosts': {name: host.vars for name, host in data.hosts.items()}}}, b''
+        hosts = {name: dict(host.vars) for name, host in data.hosts.items()}
+        return {'value': mark({'groups': groups, 'hosts': hosts})}, b''
 
     def op_vars(self, request, blob):
-        """What a vars plugin adds for hosts and groups of an inventory source or a playbook's directory."""
+        """What vars plugins other than host_group_vars add for hosts and groups, of a directory."""
+        from ansible import constants
         from ansible.inventory.group import Group
         from ansible.inventory.host import Host
-        plugin = self.loader.vars_loader.get(request['name'])
         entities = [Host(e['name']) if e['kind'] == 'host' else Group(e['name']) for e in request['entities']]
+        merged = {}
+        for plugin in self.loader.vars_loader.all():
+            names = {plugin._load_name, getattr(plugin, 'ansible_name', None)}
+            if 'host_group_vars' in names or not self.enabled(plugin, names & set(constants.VARIABLE_PLUGINS_ENABLED)):
+                continue
+            merged.update(self.vars_of(plugin, request['path'], entities))
+        for name in constants.VARIABLE_PLUGINS_ENABLED:
+            if name.count('.') > 1 and not name.startswith('ansible.'):
+                plugin = self.loader.vars_loader.get(name)
+                if plugin is not None:
+                    merged.update(self.vars_of(plugin, request['path'], entities))
+        return {'value': mark(merged)}, b''
+
+    @staticmethod
+    def enabled(plugin, listed):
+        required = getattr(plugin, 'REQUIRES_ENABLED', getattr(plugin, 'REQUIRES_WHITELIST', False))
+        return bool(listed) if required else True
+
+    def vars_of(self, plugin, path, entities):
         if hasattr(plugin, 'get_vars'):
-            return {'value': plugin.get_vars(self.data_loader, request['path'], entities)}, b''
+            return plugin.get_vars(self.data_loader, path, entities) or {}
+        from ansible.inventory.host import Host
+        self.warn(f"The vars plugin {plugin._load_name} from {plugin._original_path} is relying on the deprecated entrypoints "
+                  '`get_host_vars` and `get_group_vars`.')
         merged = {}
         for entity in entities:
-            old = getattr(plugin, 'get_host_vars' if isinstance(entity, Host) else 'get_group_vars')
+            old = plugin.get_host_vars if isinstance(entity, Host) else plugin.get_group_vars
             merged.update(old(entity.name) or {})
-        return {'value': merged}, b''
+        return merged
+
+    def op_cached(self, request, blob):
+        """Facts that a cache plugin keeps: of a host, or to keep."""
+        cache = self.loader.cache_loader.get(request['name'])
+        if cache is None:
+            raise LookupError(f"Unable to load the cache plugin ({request['name']}).")
+        if 'facts' in request:
+            cache.set(request['host'], trust(request['facts']))
+            return {'value': None}, b''
+        if request.get('forget'):
+            cache.delete(request['host'])
+            return {'value': None}, b''
+        return {'value': mark(cache.get(request['host'])) if cache.contains(request['host']) else None}, b''
 
 
 def failure(error):

@@ -8,7 +8,7 @@ use pileus_modules::Map;
 use pileus_modules::frame::Frame;
 use serde_json::Value;
 
-const SCRIPT: &str = include_str!("host.py");
+const SCRIPT: &str = concat!(include_str!("tasks.py"), "\n\n", include_str!("host.py"));
 
 /// Where the host looks for plugins, and what it runs as.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +90,9 @@ impl Host {
         };
         let mut frame = Frame { head: fields, blob: blob.to_vec() };
         frame.head.insert("op".into(), op.into());
+        let given = frame.head.remove("paths").and_then(|p| p.as_array().cloned()).unwrap_or_default();
+        let paths = super::places::all().into_iter().map(Value::from).chain(given);
+        frame.head.insert("paths".into(), paths.collect::<Vec<Value>>().into());
         match process.exchange(&frame) {
             Ok(answer) => match answer.text("error") {
                 Some(error) => Err(HostError::Failed(error.to_string())),
@@ -109,22 +112,20 @@ impl Host {
         Ok((answer.head.remove("value").unwrap_or(Value::Null), warnings(&answer)))
     }
 
-    /// A filter or test (`op`): its first argument is the value before the bar.
-    pub fn call(
-        &self,
-        op: &str,
-        name: &str,
-        args: Vec<Value>,
-        kwargs: Map,
-        vars: Map,
-    ) -> Result<Value, HostError> {
-        let fields = pileus_modules::Map::from_iter([
-            ("name".to_string(), Value::from(name)),
-            ("args".to_string(), args.into()),
-            ("kwargs".to_string(), kwargs.into()),
-            ("vars".to_string(), vars.into()),
+    /// Whether there is a plugin of that kind and name.
+    ///
+    /// # Errors
+    /// Where ansible-core isn't there.
+    pub fn exists(&self, kind: super::places::Kind, name: &str) -> Result<bool, HostError> {
+        let fields = Map::from_iter([
+            ("kind".to_owned(), Value::from(kind.name())),
+            ("name".to_owned(), Value::from(name)),
         ]);
-        Ok(self.value(&format!("the {op} plugin {name}"), op, fields)?.0)
+        let (found, told) = self.value(&format!("the {} plugin {name}", kind.name()), "exists", fields)?;
+        for warning in told {
+            crate::display::warning(&warning);
+        }
+        Ok(!matches!(found, Value::Null | Value::Bool(false)))
     }
 
     /// A lookup: its results, a list as a rule.

@@ -293,6 +293,7 @@ fn merge_warnings(result: &mut Map, told: Vec<String>) {
 
 /// What the reference does to every result: lines beside texts, `results` renamed when it is no list.
 fn tidy(result: &mut Map, told: Vec<String>) {
+    super::values::strip(result);
     merge_warnings(result, told);
     if result.get("results").is_some_and(|r| !r.is_array())
         && let Some(value) = result.shift_remove("results")

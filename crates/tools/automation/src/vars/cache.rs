@@ -19,8 +19,20 @@ fn file(host: &str) -> Option<PathBuf> {
     Some(PathBuf::from(format!("{dir}/{}{host}", config.text("CACHE_PLUGIN_PREFIX").unwrap_or_default())))
 }
 
+/// The configured cache plugin where it is one in Python.
+fn python() -> Option<&'static str> {
+    let plugin = config::current().text("CACHE_PLUGIN")?;
+    (!matches!(crate::playbook::names::short(plugin), "memory" | "jsonfile")).then_some(plugin)
+}
+
 /// The facts kept of a host, unless they are too old.
 pub fn kept(host: &str) -> Option<Dict> {
+    if let Some(plugin) = python() {
+        return crate::python::vars::cached(plugin, host).unwrap_or_else(|e| {
+            crate::display::warning(&e.brief());
+            None
+        });
+    }
     let file = file(host)?;
     let age =
         SystemTime::now().duration_since(fs::metadata(&file).ok()?.modified().ok()?).unwrap_or_default();
@@ -37,6 +49,12 @@ pub fn kept(host: &str) -> Option<Dict> {
 
 /// Keeps the facts of a host; what cannot be written is told.
 pub fn keep(host: &str, facts: &Dict) {
+    if let Some(plugin) = python() {
+        if let Err(e) = crate::python::vars::keep(plugin, host, Some(facts)) {
+            crate::display::warning(&e.brief());
+        }
+        return;
+    }
     let Some(file) = file(host) else { return };
     let text = crate::callback::json::dumps(&Value::Dict(facts.clone()), Some(4), true);
     let dir = file.parent().map(PathBuf::from).unwrap_or_default();

@@ -106,7 +106,7 @@ fn files(world: &World, dirs: &[String], folder: &str, name: &str, out: &Dict) -
             }
         }
     }
-    Ok(())
+    crate::python::vars::add(dirs, folder == "group_vars", name, out)
 }
 
 fn gather(world: &World, host: &str, directory: &Arc<str>) -> Result<Dict, Error> {

@@ -2,7 +2,7 @@
 
 use super::{Plain, yaml};
 use crate::value::{repr_float, repr_str};
-use crate::{Args, Error, ErrorKind, State, Value};
+use crate::{Args, Dict, Error, ErrorKind, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("from_json", from_json),
@@ -24,7 +24,23 @@ fn from_json(_: &State<'_>, a: Args) -> Result<Value, Error> {
     };
     let json: serde_json::Value = serde_json::from_str(&s)
         .map_err(|e| Error::value_error(format!("{} (line {} column {})", e, e.line(), e.column())))?;
-    Ok(Value::from(json))
+    match a.named("profile").and_then(Value::as_str) {
+        Some("inventory_legacy" | "cache_persistence" | "legacy") => Ok(legacy(&json)),
+        _ => Ok(Value::from(json)),
+    }
+}
+
+/// JSON whose marked text (`{"__ansible_unsafe": "…"}`) is that text.
+fn legacy(json: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Array(items) => Value::list(items.iter().map(legacy).collect()),
+        Json::Object(map) => match (map.len(), map.get("__ansible_unsafe")) {
+            (1, Some(Json::String(text))) => Value::from(text),
+            _ => Value::Dict(map.iter().map(|(k, v)| (Value::from(k), legacy(v))).collect::<Dict>()),
+        },
+        other => Value::from(other),
+    }
 }
 
 fn parsed(v: &Value, all: bool) -> Result<Vec<Value>, Error> {

@@ -117,6 +117,7 @@ impl Builder<'_> {
             Some(file) => self.files.load(&file)?.get("argument_specs"),
             None => meta.get("argument_specs"),
         };
+        crate::python::places::add(&path);
         let defaults =
             role::variables(self.files, &path, "defaults", request.from.defaults.as_deref()).map_err(at)?;
         let vars = role::variables(self.files, &path, "vars", request.from.vars.as_deref()).map_err(at)?;
