@@ -5,7 +5,9 @@ pub mod dump;
 pub mod dump_diff;
 pub mod json;
 pub mod minimal;
+pub mod profile_tasks;
 pub mod prompt;
+pub mod report;
 pub mod stats;
 
 use std::io::{BufRead, Write};

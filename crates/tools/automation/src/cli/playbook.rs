@@ -9,6 +9,8 @@ use pileus_jinja::Value;
 use crate::callback::Callback;
 use crate::callback::default::Default as DefaultCallback;
 use crate::callback::minimal::{Minimal, Oneline};
+use crate::callback::profile_tasks::ProfileTasks;
+use crate::callback::report::Report;
 use crate::execute::strategy::Ended;
 use crate::execute::{World, plays};
 use crate::playbook::{Block, Files, K, Node, Play, names};
@@ -52,6 +54,7 @@ pub fn printer(name: &str, check: bool) -> Result<Box<dyn Callback>, Error> {
         "default" => Box::new(DefaultCallback::new(check)),
         "minimal" => Box::new(Minimal),
         "oneline" => Box::new(Oneline),
+        "json" | "ansible.posix.json" => Box::new(Report::default()),
         other => return Err(Error::new(format!("Invalid callback for stdout specified: {other}"))),
     })
 }
@@ -74,7 +77,12 @@ fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Res
         crate::python::places::add(&crate::playbook::build::directory(&paths::unfrack(p)));
     }
     let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
-    let callbacks = vec![printer(&name, given.on("check"))?];
+    let mut callbacks = vec![printer(&name, given.on("check"))?];
+    for enabled in config.list("CALLBACKS_ENABLED") {
+        if matches!(enabled.as_str(), "profile_tasks" | "ansible.posix.profile_tasks") {
+            callbacks.push(Box::new(ProfileTasks::default()));
+        }
+    }
     let world = running::world(given, config, callbacks, true)?;
     let mut code = Ended::OK;
     let listing =

@@ -24,6 +24,9 @@ impl Builder<'_> {
         let text =
             |k: &str| args.get(k).and_then(|v| v.to_text().ok().filter(|s| !s.is_empty() && !v.is_none()));
         let flag = |k: &str| args.get(k).and_then(|v| truth(&v));
+        // a role that isn't there is missed where it is named
+        let named = args.get("name").or_else(|| args.get("role"));
+        let origin = named.and_then(|n| n.origin().cloned()).or(origin);
         Request {
             name: text("name").or_else(|| text("role")).unwrap_or_default(),
             from: From {
