@@ -19,6 +19,7 @@ macro_rules! table {
 }
 
 static TABLE: &[Entry] = table! {
+    "ansible.posix.sysctl" => m::sysctl::run,
     "assemble" => m::assemble::run,
     "async_status" => m::async_status::run,
     "blockinfile" => m::blockinfile::run,
@@ -26,6 +27,8 @@ static TABLE: &[Entry] = table! {
     "copy" => m::copy::run,
     "file" => m::file::run,
     "find" => m::find::run,
+    "getent" => m::getent::run,
+    "group" => m::group::run,
     "lineinfile" => m::lineinfile::run,
     "ping" => m::ping::run,
     "replace" => m::replace::run,
@@ -34,6 +37,7 @@ static TABLE: &[Entry] = table! {
     "slurp" => m::slurp::run,
     "stat" => m::stat::run,
     "tempfile" => m::tempfile::run,
+    "user" => m::user::run,
 };
 
 /// The module of that name: `file`, `ansible.builtin.file`, `ansible.posix.mount`, `mount`.

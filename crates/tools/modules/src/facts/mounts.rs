@@ -52,7 +52,8 @@ pub fn mounts() -> Vec<Mount> {
             // As /proc/mounts shows them: the mount's own, then what the file system adds.
             let mut options: Vec<&str> = own.split(',').collect();
             for option in fs.split(',').filter(|o| !o.is_empty()) {
-                if !options.contains(&option) && !(option == "rw" && options.contains(&"ro")) {
+                let contradicts = option == "rw" && options.contains(&"ro");
+                if !contradicts && !options.contains(&option) {
                     options.push(option);
                 }
             }
@@ -119,7 +120,7 @@ pub fn for_setup() -> Vec<Value> {
             facts.insert("mount".into(), m.path.as_str().into());
             facts.insert("device".into(), m.device.as_str().into());
             facts.insert("fstype".into(), m.kind.into());
-            let bind = m.root != "/" && m.root != "" && !m.device.contains(":/");
+            let bind = m.root != "/" && !m.root.is_empty() && !m.device.contains(":/");
             facts.insert(
                 "options".into(),
                 if bind { format!("{},bind", m.options) } else { m.options }.into(),

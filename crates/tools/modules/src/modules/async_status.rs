@@ -66,8 +66,9 @@ mod tests {
 
     #[test]
     fn a_job_stands_as_its_file_says() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().to_str().unwrap();
+        let dir = std::env::temp_dir().join(format!("pileus-async-{}", crate::files::write::unique()));
+        std::fs::create_dir(&dir).unwrap();
+        let dir = dir.to_str().unwrap();
         assert_eq!(call(json!({"jid": "j1", "_async_dir": dir}))["msg"], "could not find job");
         let write = |text: &str| std::fs::write(format!("{dir}/j1"), text).unwrap();
         write("");
@@ -83,5 +84,6 @@ mod tests {
             format!("{dir}/j1")
         );
         assert_eq!(call(json!({"jid": "j1", "_async_dir": dir}))["failed"], true);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }
