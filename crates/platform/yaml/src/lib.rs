@@ -14,6 +14,7 @@
 
 mod compose;
 mod emit;
+mod emitter;
 mod error;
 mod json;
 mod parser;
@@ -21,6 +22,7 @@ mod resolve;
 mod value;
 
 pub use emit::to_yaml;
+pub use emitter::{Emitter, Event, Layout, Quote};
 pub use error::{Error, Warning};
 pub use resolve::{Scalar, plain as resolve_plain};
 pub use value::{Kind, Map, Span, Value};

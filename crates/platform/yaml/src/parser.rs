@@ -4,7 +4,7 @@
 //! Parser::new(text) ─ next() ─► Event { what, at } … StreamEnd │ Failure { problem, at, context }
 //! ```
 //!
-//! All of this crate's `unsafe` is here. Strings are copied out of each event before it is deleted, and libyaml's
+//! With `emitter.rs` this is all of the crate's `unsafe`. Strings are copied out of each event before it is deleted, and libyaml's
 //! parser lives in a box of its own, for it points into itself.
 
 #![allow(unsafe_code)]

@@ -30,6 +30,6 @@ pub mod value;
 pub use args::Args;
 pub use engine::{Engine, Filter, Function, Limits, Loader, PluginFinder, Render, Syntax, Test};
 pub use error::{Error, ErrorKind};
-pub use filters::yaml;
+pub use filters::{python_choices, yaml};
 pub use state::{EmptyScope, Scope, State};
 pub use value::{BigInt, Dict, List, Object, Origin, Str, Undefined, Value, ValueIter};

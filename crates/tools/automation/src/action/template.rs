@@ -55,7 +55,7 @@ impl Scope for Over<'_> {
     }
 }
 
-/// Renders the template in the file `path`.
+/// The text that the template in the file `path` gives.
 ///
 /// # Errors
 /// Where it cannot be read or rendered.
@@ -66,8 +66,26 @@ pub fn render(
     scope: &dyn Scope,
     extra: &Dict,
 ) -> Result<String, Error> {
+    Ok(match value(world, path, s, scope, extra)? {
+        Value::Str(s) => s.to_string(),
+        Value::None => String::new(),
+        other => other.to_text()?,
+    })
+}
+
+/// What the template in the file `path` gives: an object where it is one expression.
+///
+/// # Errors
+/// Where it cannot be read or rendered.
+pub fn value(
+    world: &Arc<World>,
+    path: &str,
+    s: &Settings,
+    scope: &dyn Scope,
+    extra: &Dict,
+) -> Result<Value, Error> {
     let text = world.files.loader().text(path)?.text;
-    let mut syntax = Syntax { escape_backslashes: false, keep_trailing_newline: true, ..Syntax::default() };
+    let mut syntax = Syntax { escape_backslashes: false, ..Syntax::default() };
     let mut body = text.as_str();
     // `#jinja2: trim_blocks: False` on the first line
     let mut header = Settings::default();
@@ -115,16 +133,11 @@ pub fn render(
         places
             .extend(crate::playbook::keyword::items(&v).iter().filter_map(|v| v.as_str().map(str::to_owned)));
     }
-    let origin = Arc::new(pileus_jinja::Origin { file: path.into(), line: 1, column: 1 });
+    let origin = Arc::new(pileus_jinja::Origin { file: path.into(), line: 1, column: 1, sealed: None });
     let text = Str::new(body).trust().at(Some(origin));
     let how = Render { syntax: Arc::new(syntax), preserve_trailing_newlines: s.keep_newline };
     let over = Over { names: &names, below: scope };
-    let value = with_loader(places, || world.engine().render_with(&text, &over, &how))?;
-    Ok(match value {
-        Value::Str(s) => s.to_string(),
-        Value::None => String::new(),
-        other => other.to_text()?,
-    })
+    Ok(with_loader(places, || world.engine().render_with(&text, &over, &how))?)
 }
 
 fn with_loader<T>(places: Vec<String>, run: impl FnOnce() -> T) -> T {

@@ -78,7 +78,7 @@ pub fn register(engine: &mut Engine, _world: &Weak<World>) {
         Arc::new(|_: &State<'_>, args: Args| {
             let p = path(&args)?;
             let (dir, pattern) = p.rsplit_once('/').unwrap_or((".", &p));
-            let mut found: Vec<String> = std::fs::read_dir(if dir.is_empty() { "/" } else { dir })
+            let found: Vec<String> = std::fs::read_dir(if dir.is_empty() { "/" } else { dir })
                 .into_iter()
                 .flatten()
                 .flatten()
@@ -87,7 +87,6 @@ pub fn register(engine: &mut Engine, _world: &Weak<World>) {
                 .filter(|n| crate::lookup::glob(pattern, n))
                 .map(|n| if p.contains('/') { format!("{dir}/{n}") } else { n })
                 .collect();
-            found.sort();
             Ok(Value::list(found.into_iter().map(Value::from).collect()))
         }),
     );

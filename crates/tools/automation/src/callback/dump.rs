@@ -116,12 +116,8 @@ fn yaml(d: &Dict, lossy: bool) -> String {
         }
         value = readable(value);
     }
-    let style = Style {
-        indent: if lossy { INDENT } else { 2 },
-        flow: Some(false),
-        literal: true,
-        ..Style::default()
-    };
+    let mut style = Style { flow: Some(false), literal: true, ..Style::default() };
+    style.layout.indent = if lossy { INDENT } else { 2 };
     let text = pileus_jinja::yaml::dump(&plain(value), &style).unwrap_or_else(|e| e.to_string());
     let mut out = String::new();
     for line in text.trim_end().split('\n') {

@@ -137,7 +137,7 @@ pub fn open_vault(given: &Given, config: &Config) -> Result<(), Error> {
 pub fn read_extra_vars(given: &[String], loader: &Loader) -> Result<Dict, Error> {
     let out = Dict::new();
     let file: Arc<str> = "<CLI option '-e'>".into();
-    let origin = Arc::new(Origin { file: file.clone(), line: 0, column: 0 });
+    let origin = Arc::new(Origin { file: file.clone(), line: 0, column: 0, sealed: None });
     for text in given {
         if text.is_empty() {
             continue;

@@ -137,11 +137,13 @@ impl One<'_> {
                         return out;
                     }
                     _ => {
-                        return self.failed(
-                            out,
-                            Error::new("Task failed.").at(self.task.origin.clone()).because(e),
-                            None,
-                        );
+                        // a lookup's own failure stands alone
+                        let e = if self.task.loop_with.is_some() {
+                            e
+                        } else {
+                            Error::new("Task failed.").at(self.task.origin.clone()).because(e)
+                        };
+                        return self.failed(out, e, None);
                     }
                 }
             }

@@ -28,7 +28,7 @@ struct Pending {
 pub fn parse(data: &mut Data, text: &str, file: &Arc<str>) -> Result<(), Error> {
     Reader { data, file, line: 0, pending: IndexMap::new() }.all(text).map_err(|e| {
         // the reference names the file, not the line
-        let origin = Origin { file: file.clone(), line: 0, column: 0 };
+        let origin = Origin { file: file.clone(), line: 0, column: 0, sealed: None };
         Error::parser("Failed to parse inventory.").because(e).at(Some(Arc::new(origin)))
     })
 }
@@ -91,7 +91,7 @@ impl Reader<'_> {
     }
 
     fn origin(&self) -> Arc<Origin> {
-        Arc::new(Origin { file: self.file.clone(), line: self.line, column: 0 })
+        Arc::new(Origin { file: self.file.clone(), line: self.line, column: 0, sealed: None })
     }
 
     fn section(&mut self, name: &str, section: Section) -> Result<usize, Error> {

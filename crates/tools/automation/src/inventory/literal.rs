@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     fn repr(s: &str) -> String {
-        let origin = Arc::new(Origin { file: "f".into(), line: 1, column: 0 });
+        let origin = Arc::new(Origin { file: "f".into(), line: 1, column: 0, sealed: None });
         value(s, &origin).repr()
     }
 

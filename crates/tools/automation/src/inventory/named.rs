@@ -43,7 +43,8 @@ pub(super) fn parse(data: &mut Data, source: &str, reader: Reader, rest: &str) -
     let Json::Object(groups) = &said else {
         return Err(Error::new(format!("the inventory {source} is no mapping of groups")));
     };
-    let origin = Arc::new(Origin { file: format!("<inventory {source}>").into(), line: 0, column: 0 });
+    let origin =
+        Arc::new(Origin { file: format!("<inventory {source}>").into(), line: 0, column: 0, sealed: None });
     script::fill(data, groups, &origin, false, |_| Ok(None))
 }
 

@@ -21,6 +21,7 @@ pub fn parse(data: &mut Data, path: &str) -> Result<(), Error> {
         file: format!("<inventory script output from {}>", repr_str(path)).into(),
         line: 0,
         column: 0,
+        sealed: None,
     });
     let (text, stderr) = run(path, &["--list"])?;
     let help = |e: Error| match stderr.trim().is_empty() {

@@ -94,7 +94,7 @@ struct Reader<'a> {
 /// What stands for the place of a plugin's failure.
 fn of_plugin(kind: &str, source: &str) -> Option<Arc<Origin>> {
     let file = format!("<inventory plugin {} with source {}>", repr_str(kind), repr_str(source));
-    Some(Arc::new(Origin { file: file.into(), line: 0, column: 0 }))
+    Some(Arc::new(Origin { file: file.into(), line: 0, column: 0, sealed: None }))
 }
 
 /// Whether a file begins with a section and goes on with a plain line, which is never YAML: after a whole flow sequence

@@ -21,7 +21,7 @@ pub fn parse(data: &mut Data, text: &str, file: &Arc<str>) -> Result<(), Error> 
     if table.get("plugin").is_some_and(|p| p.as_str() != Some("")) {
         return Err(Error::parser("Plugin configuration TOML file, not TOML inventory"));
     }
-    let origin = Arc::new(Origin { file: file.clone(), line: 0, column: 0 });
+    let origin = Arc::new(Origin { file: file.clone(), line: 0, column: 0, sealed: None });
     for (name, body) in &table {
         group(data, name, &value(body, &origin))?;
     }

@@ -1,6 +1,8 @@
 //! Lookups of variables and of plain data.
 
-use pileus_jinja::Value;
+use std::sync::Arc;
+
+use pileus_jinja::{Origin, Str, Value};
 
 use crate::Error;
 use crate::playbook::keyword::items;
@@ -33,22 +35,22 @@ pub fn flat_deep(terms: &[Value]) -> Vec<Value> {
 /// `dict`: pairs of dicts as `{key, value}`.
 pub fn dict(terms: &[Value]) -> Found {
     let mut out = Vec::new();
-    for t in flat(terms) {
-        let Value::Dict(d) = &t else {
-            if t.is_mapping() {
-                let d = Value::from(t.to_json());
-                out.extend(dict(&[d])?);
-                continue;
-            }
-            let shown = t.to_text().map_err(Error::from)?;
+    for t in terms {
+        if !t.is_mapping() {
             return Err(Error::new(format!(
-                "the 'dict' lookup plugin expects a dictionary, got '{shown}' of type {}",
+                "the 'dict' lookup plugin expects a dictionary, got '{}' of type <class '{}'>)",
+                t.to_text().unwrap_or_default(),
                 t.type_name()
             )));
-        };
-        for (k, v) in d.items() {
-            out.push(Value::dict([("key", k), ("value", v)]));
         }
+        let plain = match t {
+            Value::Dict(d) => d.clone(),
+            other => match Value::from(other.to_json()) {
+                Value::Dict(d) => d,
+                _ => continue,
+            },
+        };
+        out.extend(plain.items().into_iter().map(|(k, v)| Value::dict([("key", k), ("value", v)])));
     }
     Ok(out)
 }
@@ -60,7 +62,11 @@ pub fn env(terms: &[Value], cx: &Cx<'_>) -> Found {
         let text = t.to_text().map_err(Error::from)?;
         let name = text.split_whitespace().next().unwrap_or_default().to_owned();
         match std::env::var(&name) {
-            Ok(v) => out.push(Value::from(v)),
+            Ok(v) => {
+                let file = format!("<environment variable {}>", Value::from(name.as_str()).repr());
+                let origin = Origin { file: file.into(), line: 0, column: 0, sealed: None };
+                out.push(Value::Str(Str::new(v).at(Some(Arc::new(origin)))));
+            }
             Err(_) => match cx.options.get("default") {
                 Some(d) => out.push(d),
                 None => out.push(Value::str("")),
@@ -109,7 +115,7 @@ pub fn together(terms: &[Value]) -> Found {
     if terms.is_empty() {
         return Err(Error::new("with_together requires at least one element in each list"));
     }
-    let lists: Vec<Vec<Value>> = terms.iter().map(items).collect();
+    let lists = terms.iter().map(Value::to_vec).collect::<Result<Vec<_>, _>>()?;
     let n = lists.iter().map(Vec::len).max().unwrap_or(0);
     Ok((0..n)
         .map(|i| {
@@ -129,183 +135,6 @@ pub fn random_choice(terms: &[Value]) -> Vec<Value> {
     vec![all[n].clone()]
 }
 
-/// `subelements`: each of a list with each of a list inside of it.
-pub fn subelements(terms: &[Value]) -> Found {
-    let [list, key, rest @ ..] = terms else {
-        return Err(Error::new("subelements lookup expects a list of two or three items"));
-    };
-    let Some(key) = key.as_str() else {
-        return Err(Error::new("subelements lookup expects a string as the second item"));
-    };
-    let skip = rest
-        .first()
-        .and_then(|f| f.get("skip_missing"))
-        .is_some_and(|v| v.truth().unwrap_or(false) && v.as_str() != Some("False"));
-    let elements: Vec<Value> = match list {
-        Value::Dict(d) => d
-            .values()
-            .into_iter()
-            .filter(|v| v.get("skipped").is_none_or(|s| !s.truth().unwrap_or(false)))
-            .collect(),
-        Value::List(_) | Value::Tuple(_) => items(list),
-        other => {
-            return Err(Error::new(format!(
-                "subelements lookup expects a dictionary, got '{}'",
-                other.to_text().unwrap_or_default()
-            )));
-        }
-    };
-    let mut out = Vec::new();
-    'elements: for e in elements {
-        if !e.is_mapping() {
-            return Err(Error::new(format!(
-                "subelements lookup expects a dictionary, got '{}'",
-                e.to_text().unwrap_or_default()
-            )));
-        }
-        let mut at = e.clone();
-        for part in key.split('.') {
-            match at.get(part) {
-                Some(v) => at = v,
-                None if skip => continue 'elements,
-                None => {
-                    return Err(Error::new(format!(
-                        "could not find '{part}' key in iterated item '{}'",
-                        e.repr()
-                    )));
-                }
-            }
-        }
-        if !at.is_sequence() {
-            if skip && at.is_none() {
-                continue;
-            }
-            return Err(Error::new(format!(
-                "the key {} should point to a list, got '{}'",
-                key.rsplit('.').next().unwrap_or(key),
-                at.to_text().unwrap_or_default()
-            )));
-        }
-        for v in items(&at) {
-            out.push(Value::tuple(vec![e.clone(), v]));
-        }
-    }
-    Ok(out)
-}
-
-/// `sequence`: numbers from start to end, formatted.
-pub fn sequence(terms: &[Value], cx: &Cx<'_>) -> Found {
-    let mut out = Vec::new();
-    let terms: Vec<Value> = if terms.is_empty() { vec![Value::str("")] } else { terms.to_vec() };
-    for t in terms {
-        let text = t.to_text().map_err(Error::from)?;
-        out.extend(one_sequence(&text, cx)?);
-    }
-    Ok(out)
-}
-
-fn number(s: &str, name: &str) -> Result<i64, Error> {
-    let (neg, body) = s.strip_prefix('-').map_or((false, s), |b| (true, b));
-    let n = if let Some(h) = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X")) {
-        i64::from_str_radix(h, 16)
-    } else if body.len() > 1 && body.starts_with('0') {
-        i64::from_str_radix(body.trim_start_matches("0o"), 8)
-    } else {
-        body.parse()
-    };
-    n.map(|n| if neg { -n } else { n }).map_err(|_| Error::new(format!("can't parse {name}={s} as integer")))
-}
-
-fn one_sequence(text: &str, cx: &Cx<'_>) -> Found {
-    let (mut start, mut end, mut stride, mut count, mut format) = (None, None, None, None, None);
-    let int = |n: &str| -> Result<Option<i64>, Error> { cx.text(n).map(|s| number(&s, n)).transpose() };
-    if text.contains('=') {
-        for word in crate::playbook::split::split_args(text)? {
-            let Some((k, v)) = word.split_once('=') else {
-                return Err(Error::new(format!(
-                    "unknown error parsing with_sequence arguments: {text:?}. Error was: not enough values to unpack (expected 2, got 1)"
-                )));
-            };
-            let v = crate::playbook::split::unquote(v.trim());
-            match k.trim() {
-                "start" => start = Some(number(v, "start")?),
-                "end" => end = Some(number(v, "end")?),
-                "stride" => stride = Some(number(v, "stride")?),
-                "count" => count = Some(number(v, "count")?),
-                "format" => format = Some(v.to_owned()),
-                other => {
-                    return Err(Error::new(format!(
-                        "unrecognized arguments to with_sequence: {:?}",
-                        [other]
-                    )));
-                }
-            }
-        }
-    } else if !text.trim().is_empty() {
-        // start-end/stride:format
-        let (rest, f) = text.split_once(':').map_or((text, None), |(r, f)| (r, Some(f)));
-        format = f.map(str::to_owned);
-        let (rest, s) = rest.split_once('/').map_or((rest, None), |(r, s)| (r, Some(s)));
-        stride = s.map(|s| number(s, "stride")).transpose()?;
-        match rest.split_once('-') {
-            Some((a, b)) if !a.is_empty() => {
-                start = Some(number(a, "start")?);
-                end = Some(number(b, "end")?);
-            }
-            _ => end = Some(number(rest, "end")?),
-        }
-    }
-    start = start.or(int("start")?);
-    end = end.or(int("end")?);
-    stride = stride.or(int("stride")?);
-    count = count.or(int("count")?);
-    let format = format.or_else(|| cx.text("format")).unwrap_or_else(|| "%d".into());
-    let start = start.unwrap_or(1);
-    let mut stride = stride.unwrap_or(1);
-    if count.is_none() && end.is_none() {
-        return Err(Error::new("must specify count or end in with_sequence"));
-    }
-    if count.is_some() && end.is_some() {
-        return Err(Error::new("can't specify both count and end in with_sequence"));
-    }
-    let end = match (count, end) {
-        (Some(0), _) => return Ok(Vec::new()),
-        (Some(n), _) => start + n * stride - stride,
-        (_, Some(e)) => e,
-        _ => start,
-    };
-    if cx.text("stride").is_none() && count.is_none() && stride == 1 && end < start && text.is_empty() {
-        stride = 1;
-    }
-    if stride > 0 && end < start {
-        return if count.is_none() {
-            Err(Error::new("to count backwards make stride negative"))
-        } else {
-            Ok(Vec::new())
-        };
-    }
-    if stride < 0 && end > start {
-        return Err(Error::new("to count forward don't make stride negative"));
-    }
-    if format.matches('%').count() != 1 {
-        return Err(Error::new(format!("bad formatting string: {format}")));
-    }
-    let mut out = Vec::new();
-    let mut n = start;
-    while stride == 0 && out.is_empty() || (stride > 0 && n <= end) || (stride < 0 && n >= end) {
-        let text =
-            pileus_jinja::value::modulo(&Value::str(format.as_str()), &Value::Int(n)).map_err(|e| {
-                Error::new(format!("problem formatting {n} with {format:?}")).because(Error::from(e))
-            })?;
-        out.push(text);
-        n += stride;
-        if stride == 0 {
-            break;
-        }
-    }
-    Ok(out)
-}
-
 /// `vars`: variables by name.
 pub fn vars(terms: &[Value], cx: &Cx<'_>) -> Found {
     let mut out = Vec::new();
@@ -318,7 +147,7 @@ pub fn vars(terms: &[Value], cx: &Cx<'_>) -> Found {
             Some(v) => out.push(engine.resolve(&v, cx.scope).map_err(Error::from)?),
             None => match cx.options.get("default") {
                 Some(d) => out.push(d),
-                None => return Err(Error::new(format!("No variable named '{name}' was found."))),
+                None => out.push(Value::undefined_hint(format!("No variable named '{name}' was found."))),
             },
         }
     }
@@ -337,7 +166,7 @@ pub fn varnames(terms: &[Value], cx: &Cx<'_>) -> Found {
     for t in terms {
         let Some(pattern) = t.as_str() else {
             return Err(Error::new(format!(
-                "Invalid setting identifier, \"{}\" is not a string, its a {}",
+                "Invalid setting identifier, \"{}\" is not a string, it is a <class '{}'>",
                 t.repr(),
                 t.type_name()
             )));
@@ -368,21 +197,20 @@ pub fn inventory_hostnames(terms: &[Value], cx: &Cx<'_>) -> Found {
 pub fn config(terms: &[Value], cx: &Cx<'_>) -> Found {
     let missing = cx.text("on_missing").or_else(|| cx.text("missing")).unwrap_or_else(|| "error".into());
     if !matches!(missing.as_str(), "error" | "warn" | "skip") {
-        return Err(Error::new(format!(
-            "\"on_missing\" must be a string and one of \"error\", \"warn\" or \"skip\", not {missing}"
-        )));
+        let m = format!("Invalid value '{missing}' for config 'on_missing' for 'config' lookup plugin.");
+        return Err(Error::new(m).help("Valid values are: error, warn, skip"));
     }
     let (kind, name) = (cx.text("plugin_type"), cx.text("plugin_name"));
     if kind.is_some() != name.is_some() {
         return Err(Error::new(
-            "Both plugin_type and plugin_name are required, cannot use one without the other",
+            "Both plugin_type and plugin_name are required, cannot use one without the other.",
         ));
     }
     let mut out = Vec::new();
     for t in terms {
         let Some(option) = t.as_str() else {
             return Err(Error::new(format!(
-                "Invalid setting identifier, \"{}\" is not a string, its a {}",
+                "Invalid setting identifier, {} is not a <class 'str'>, its a <class '{}'>.",
                 t.repr(),
                 t.type_name()
             )));
@@ -402,9 +230,14 @@ pub fn config(terms: &[Value], cx: &Cx<'_>) -> Found {
                 });
             }
             None => {
-                let message = format!("Unable to find setting {option}");
+                let of = match (&kind, &name) {
+                    (Some(k), Some(n)) => format!(" for '{n}' {k} plugin"),
+                    _ => String::new(),
+                };
                 match missing.as_str() {
-                    "error" => return Err(Error::new(message)),
+                    "error" => {
+                        return Err(Error::new(format!("No config definition exists for '{option}'{of}.")));
+                    }
                     "warn" => crate::display::warning(&format!("Skipping, did not find setting {option}")),
                     _ => {}
                 }

@@ -13,6 +13,7 @@ use super::{Cx, Found};
 
 fn missing(what: &str, name: &str) -> Error {
     Error::new(format!("Unable to access the {what} '{name}'."))
+        .because(Error::new("File not found. Use -vvvvv to see paths searched."))
 }
 
 /// `file`: contents of files.
@@ -40,7 +41,7 @@ pub fn unvault(terms: &[Value], cx: &Cx<'_>) -> Found {
         let name = t.to_text().map_err(Error::from)?;
         let path = cx
             .find("files", &name)
-            .ok_or_else(|| Error::new(format!("Unable to find file matching \"{name}\" ")))?;
+            .ok_or_else(|| Error::new(format!("Unable to find file matching \"{name}\"")))?;
         out.push(Value::from(cx.world.files.loader().text(&path)?.text));
     }
     Ok(out)
@@ -68,7 +69,8 @@ pub fn fileglob(terms: &[Value], cx: &Cx<'_>) -> Found {
             }
         }
         for d in dirs {
-            let mut found: Vec<String> = std::fs::read_dir(&d)
+            // in the directory's own order, as the reference has them
+            let found: Vec<String> = std::fs::read_dir(&d)
                 .into_iter()
                 .flatten()
                 .flatten()
@@ -78,7 +80,6 @@ pub fn fileglob(terms: &[Value], cx: &Cx<'_>) -> Found {
                 .map(|n| format!("{d}/{n}"))
                 .collect();
             if !found.is_empty() {
-                found.sort();
                 out.extend(found.into_iter().map(Value::from));
                 break;
             }
@@ -144,9 +145,6 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
         if dirs.is_empty() {
             return files.to_vec();
         }
-        if files.is_empty() {
-            return dirs.to_vec();
-        }
         dirs.iter()
             .flat_map(|d| {
                 files.iter().map(move |f| if f.starts_with('/') { f.clone() } else { format!("{d}/{f}") })
@@ -173,7 +171,7 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
             Value::None => {}
             other => {
                 return Err(Error::new(format!(
-                    "Invalid term supplied. A string, dict or list is required, not '{}'.",
+                    "Invalid term supplied. A string, dict or list is required, not '{}').",
                     other.type_name()
                 )));
             }
@@ -264,8 +262,7 @@ pub fn template(terms: &[Value], cx: &Cx<'_>) -> Found {
             keep_newline: true,
             ..crate::action::template::Settings::default()
         };
-        let text = crate::action::template::render(cx.world, &path, &options, cx.scope, &extra)?;
-        out.push(Value::from(text));
+        out.push(crate::action::template::value(cx.world, &path, &options, cx.scope, &extra)?);
     }
     Ok(out)
 }

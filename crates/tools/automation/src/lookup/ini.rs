@@ -14,7 +14,7 @@ fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<Se
     if properties {
         out.push(("java_properties".into(), Vec::new()));
     }
-    for line in text.lines() {
+    for (number, line) in text.lines().enumerate() {
         let t = line.trim();
         if t.is_empty() || t.starts_with(['#', ';']) || (properties && t.starts_with('!')) {
             continue;
@@ -34,7 +34,13 @@ fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<Se
         let (k, v) = match t.find(['=', ':']) {
             Some(i) => (t[..i].trim(), Some(t[i + 1..].trim().to_owned())),
             None if empty => (t, None),
-            None => return Err(Error::new(format!("Source contains parsing errors: {t:?}"))),
+            None => {
+                let shown = Value::from(format!("{line}\n")).repr();
+                return Err(Error::new(format!(
+                    "Source contains parsing errors: '<???>'\n\t[line {:2}]: {shown}",
+                    number + 1
+                )));
+            }
         };
         let k = if case { k.to_owned() } else { k.to_lowercase() };
         match out.last_mut() {
@@ -45,6 +51,37 @@ fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<Se
             None => return Err(Error::new("File contains no section headers.")),
         }
     }
+    Ok(out)
+}
+
+/// `%(name)s` in `text`, in place of which the value of that name stands; `%%` is `%`.
+fn interpolate(text: &str, values: &[(String, Option<String>)], depth: u32) -> Result<String, Error> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let Some((name, after)) = rest.strip_prefix('(').and_then(|r| r.split_once(")s")) else {
+            return Err(Error::new(format!("'%' must be followed by '%' or '(', found: '%{rest}'")));
+        };
+        let name = name.to_lowercase();
+        let Some((_, Some(v))) = values.iter().find(|(k, _)| k.to_lowercase() == name) else {
+            return Err(Error::new(format!(
+                "Bad value substitution: the value {text:?} contains an interpolation key '{name}' which is not a valid option name."
+            )));
+        };
+        if depth == 0 {
+            return Err(Error::new("Recursion limit exceeded in value substitution"));
+        }
+        out.push_str(&interpolate(v, values, depth - 1)?);
+        rest = after;
+    }
+    out.push_str(rest);
     Ok(out)
 }
 
@@ -91,29 +128,37 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
         } else {
             get("section").unwrap_or_else(|| "global".into())
         };
-        let path =
-            cx.find("files", &file).ok_or_else(|| Error::new(format!("Could not find the file {file}")))?;
-        let text = cx.world.files.loader().text(&path)?.text;
+        let path = cx.find("files", &file).ok_or_else(|| Error::new("Invalid filename None."))?;
+        let text = cx.read(&path, get("encoding").as_deref())?;
         let case = flag("case_sensitive");
         let sections = parse(&text, properties, case, flag("allow_no_value"))?;
-        let values: Vec<&(String, Option<String>)> = {
-            let defaults = sections.iter().filter(|(n, _)| n == "DEFAULT").flat_map(|(_, v)| v);
-            let own = sections.iter().filter(|(n, _)| *n == section).flat_map(|(_, v)| v);
-            own.chain(defaults).collect()
-        };
         if !sections.iter().any(|(n, _)| *n == section) {
-            match get("default") {
-                Some(d) => {
-                    out.push(Value::from(d));
-                    continue;
-                }
-                None => return Err(Error::new(format!("No section {section:?} in file").replace('"', "'"))),
+            let name = file.rsplit('/').next().unwrap_or(&file);
+            return Err(Error::new(format!("No section '{section}' in '{name}'.")));
+        }
+        // the defaults first; a section's own values take their places
+        let mut values: Vec<(String, Option<String>)> = Vec::new();
+        for (_, list) in sections.iter().filter(|(n, _)| n == "DEFAULT") {
+            values.extend(list.iter().cloned());
+        }
+        for (k, v) in sections.iter().filter(|(n, _)| *n == section && n != "DEFAULT").flat_map(|(_, v)| v) {
+            match values.iter_mut().find(|(n, _)| n == k) {
+                Some(old) => old.1.clone_from(v),
+                None => values.push((k.clone(), v.clone())),
             }
         }
+        let plain = cx.options.contains("interpolation") && !cx.flag("interpolation", true);
+        let shown = |v: &Option<String>| -> Result<Vec<Value>, Error> {
+            Ok(match v {
+                None => Vec::new(),
+                Some(v) if plain => vec![Value::from(v)],
+                Some(v) => vec![Value::from(interpolate(v, &values, 10)?)],
+            })
+        };
         if flag("re") {
             let scope = pileus_jinja::Dict::new();
             scope.insert("pattern", key.as_str());
-            for (k, v) in values {
+            for (k, v) in &values {
                 scope.insert("name", k.as_str());
                 let hit = cx
                     .world
@@ -121,14 +166,14 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
                     .expression(&pileus_jinja::Str::trusted("name is match(pattern)"), &scope)
                     .map_err(Error::from)?;
                 if hit.truth().map_err(Error::from)? {
-                    out.push(v.as_deref().map_or(Value::None, Value::from));
+                    out.extend(shown(v)?);
                 }
             }
             continue;
         }
         let wanted = if case { key.clone() } else { key.to_lowercase() };
         match values.iter().find(|(k, _)| *k == wanted) {
-            Some((_, v)) => out.push(v.as_deref().map_or(Value::None, Value::from)),
+            Some((_, v)) => out.extend(shown(v)?),
             None => out.push(Value::from(get("default").unwrap_or_default())),
         }
     }

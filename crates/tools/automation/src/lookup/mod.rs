@@ -3,11 +3,15 @@
 //! A lookup is a function from terms and options to a list. `query` gives the list; `lookup` joins texts with commas and
 //! unpacks a list of one.
 
+mod crypt;
 mod data;
 mod files;
 pub use files::glob;
 mod ini;
+mod options;
 mod password;
+mod sequence;
+mod subelements;
 mod tables;
 
 use std::fmt;
@@ -59,6 +63,23 @@ impl Cx<'_> {
             out.push(self.world.files.base());
         }
         out
+    }
+    /// The text of the file `path`, decrypted where it is a vault.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or the encoding is not known.
+    pub fn read(&self, path: &str, encoding: Option<&str>) -> Result<String, Error> {
+        let loader = self.world.files.loader();
+        let name = encoding.unwrap_or("utf-8").to_lowercase().replace('_', "-");
+        match name.as_str() {
+            "utf-8" | "utf8" | "ascii" | "us-ascii" => Ok(loader.text(path)?.text),
+            // every byte is the character of its number
+            "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" => {
+                let bytes = std::fs::read(path).map_err(|e| crate::os_error(&e, path))?;
+                Ok(bytes.into_iter().map(char::from).collect())
+            }
+            _ => Err(Error::new(format!("unknown encoding: {}", encoding.unwrap_or_default()))),
+        }
     }
     /// The file `name` in `folder` of a place of the search path, or in the place itself.
     pub fn find(&self, folder: &str, name: &str) -> Option<String> {
@@ -120,16 +141,20 @@ pub fn run(name: &str, terms: Vec<Value>, cx: &Cx<'_>) -> Found {
         "password" => password::password(&terms, cx),
         "pipe" => files::pipe(&terms, cx),
         "random_choice" => Ok(data::random_choice(&terms)),
-        "sequence" => data::sequence(&terms, cx),
-        "subelements" => data::subelements(&terms),
+        "sequence" => sequence::sequence(&terms, cx),
+        "subelements" => subelements::subelements(&terms),
         "template" => files::template(&terms, cx),
         "together" => data::together(&terms),
         "unvault" => files::unvault(&terms, cx),
         "url" => files::url(&terms, cx),
         "varnames" => data::varnames(&terms, cx),
         "vars" => data::vars(&terms, cx),
-        _ => Err(Error::new(format!("The lookup plugin '{name}' was not found."))),
+        _ => Err(unknown(name)),
     }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found(format!("The lookup plugin '{name}' was not found."))
 }
 
 /// The items of `with_NAME: value`.
@@ -143,7 +168,15 @@ pub fn with(world: &Arc<World>, name: &str, value: &Value, vars: &Vars) -> Resul
     let rendered = match value {
         // one bad candidate of many is only not found
         Value::List(l) if lenient => {
-            Value::list(l.items().iter().filter_map(|v| engine.resolve(v, vars).ok()).collect())
+            let mut out = Vec::new();
+            for v in l.items() {
+                match engine.resolve(&v, vars) {
+                    Ok(v) => out.push(v),
+                    Err(e) if e.is_undefined() => {}
+                    Err(e) => return Err(Error::from(e).at(at)),
+                }
+            }
+            Value::list(out)
         }
         other => engine.resolve(other, vars).map_err(|e| Error::from(e).at(at.clone()))?,
     };
@@ -169,6 +202,7 @@ pub fn engine(world: &Weak<World>) -> Engine {
     }
     crate::action::tests::register(&mut engine, world);
     engine.set_plugin_finder(Arc::new(crate::python::templates::Finder(world.clone())));
+    crypt::register(&mut engine);
     engine
 }
 
@@ -201,9 +235,10 @@ impl Object for Function {
             return Err(TemplateError::runtime("the engine has ended"));
         };
         if args.pos.is_empty() {
-            return Err(TemplateError::type_error(
-                "lookup() missing 1 required positional argument: 'plugin_name'",
-            ));
+            let function = if self.list { "_query" } else { "_lookup" };
+            return Err(TemplateError::type_error(format!(
+                "{function}() missing 1 required positional argument: 'plugin_name'"
+            )));
         }
         let engine = &*world;
         let name = args.pos.remove(0);
@@ -212,9 +247,10 @@ impl Object for Function {
         }
         let name = engine.resolve(&name, state.scope())?.to_text()?;
         // `env` may give an undefined default, `first_found` passes over what is undefined
-        let takes_undefined = matches!(names::short(&name), "env" | "first_found");
-        let mut given = args.pos.iter().chain(args.kw.iter().map(|(_, v)| v));
-        if let Some(u) = given.find(|v| v.is_undefined()).filter(|_| !takes_undefined) {
+        let mut positional = args.pos.iter().filter(|_| names::short(&name) != "first_found");
+        let mut named = args.kw.iter().map(|(_, v)| v).filter(|_| names::short(&name) != "env");
+        let undefined = |v: &&Value| v.is_undefined();
+        if let Some(u) = positional.find(undefined).or_else(|| named.find(undefined)) {
             return Ok(u.clone());
         }
         let truth = |v: Option<Value>, default: bool| v.map_or(Ok(default), |v| v.truth());
@@ -243,7 +279,14 @@ impl Object for Function {
         }
         let cx = Cx { world: &world, scope: state.scope(), options };
         let found = match run(&name, terms, &cx) {
+            // a variable that is not there
+            Ok(found) if found.iter().any(Value::is_undefined) => {
+                return Ok(found.into_iter().find(Value::is_undefined).unwrap_or_default());
+            }
             Ok(found) => found,
+            Err(e) if e.kind() == crate::ErrorKind::NotFound && e.brief() == unknown(&name).brief() => {
+                return Err(TemplateError::new(ErrorKind::Plugin, e.brief()));
+            }
             Err(e) => {
                 let message = format!("The lookup plugin '{name}' failed: {}", e.brief());
                 match errors.as_str() {
@@ -262,7 +305,7 @@ impl Object for Function {
         if found.len() == 1 {
             return Ok(found.into_iter().next().unwrap_or_default());
         }
-        if found.iter().all(|v| matches!(v, Value::Str(_))) {
+        if !found.is_empty() && found.iter().all(|v| matches!(v, Value::Str(_))) {
             let texts: Vec<&str> = found.iter().filter_map(Value::as_str).collect();
             return Ok(Value::from(texts.join(",")));
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 
 use pileus_jinja::{Dict, Str, Value};
 use rand::RngExt;
@@ -37,8 +37,8 @@ fn random(chars: &str, n: usize, seed: Option<&str>) -> Result<String, Error> {
     if all.is_empty() {
         return Err(Error::new("unable to generate a password of no characters"));
     }
-    if seed.is_some() {
-        return Err(Error::new("the lookup password cannot use a seed: Python's generator would be needed"));
+    if let Some(seed) = seed {
+        return Ok(pileus_jinja::python_choices(&Value::from(seed), n, &all)?.into_iter().collect());
     }
     let mut rng = rand::rng();
     Ok((0..n).map(|_| all[rng.random_range(0..all.len())]).collect())
@@ -56,7 +56,7 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
                 Some((k, v)) if ["length", "encrypt", "chars", "ident", "seed"].contains(&k) => {
                     params.push((k.to_owned(), v.to_owned()))
                 }
-                Some((k, _)) if !params.is_empty() => {
+                Some((k, _)) if !params.is_empty() || !path.is_empty() && !k.contains('/') => {
                     return Err(Error::new(format!(
                         "Unrecognized parameter(s) given to password lookup: {k}"
                     )));
@@ -71,8 +71,8 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
         }
         let get =
             |n: &str| params.iter().find(|(k, _)| k == n).map(|(_, v)| v.clone()).or_else(|| cx.text(n));
-        let length: usize =
-            get("length").map_or(Ok(20), |v| v.parse()).map_err(|_| Error::new("Invalid length"))?;
+        let length = super::options::int("password", "length", "integer", &params, cx)?.unwrap_or(20);
+        let length = usize::try_from(length).unwrap_or(0);
         let chars = match params.iter().find(|(k, _)| k == "chars") {
             Some((_, v)) => {
                 let mut list: Vec<String> =
@@ -116,8 +116,9 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
         };
         if encrypt.is_some() && salt.is_none() {
             let n = match encrypt.as_deref() {
-                Some("bcrypt") => 22,
-                _ => 8,
+                Some("bcrypt" | "blowfish") => 22,
+                Some("md5_crypt" | "md5") => 8,
+                _ => 16,
             };
             salt = Some(random("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./", n, None)?);
             changed = true;
@@ -161,7 +162,7 @@ pub fn password(terms: &[Value], cx: &Cx<'_>) -> Found {
 
 fn write(path: &str, text: &str) -> std::io::Result<()> {
     if let Some(dir) = std::path::Path::new(path).parent() {
-        fs::DirBuilder::new().recursive(true).create(dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())

@@ -5,6 +5,7 @@ use pileus_jinja::Value;
 use crate::Error;
 use crate::playbook::split::{parse_kv, unquote};
 
+use super::options::{self, Own};
 use super::{Cx, Found};
 
 /// The rows of a text of separated values, with quotes.
@@ -32,39 +33,60 @@ fn rows(text: &str, delimiter: char) -> Vec<Vec<String>> {
     out
 }
 
+const NAMES: [&str; 6] = ["file", "col", "keycol", "delimiter", "default", "encoding"];
+
 /// The lookup.
 pub fn csvfile(terms: &[Value], cx: &Cx<'_>) -> Found {
+    let missing = || Error::new("Search key is required but was not found");
+    if terms.is_empty() {
+        return Err(missing());
+    }
     let mut out = Vec::new();
     for t in terms {
-        let Value::Str(s) = t else { return Err(Error::new("the lookup csvfile wants text")) };
-        let kv = parse_kv(s, false)?;
-        let Some(key) = kv.remove("_raw_params").and_then(|v| v.to_text().ok()) else {
-            return Err(Error::new("Search key is required but was not found"));
+        let Value::Str(s) = t else {
+            return Err(Error::new(format!("'{}' object has no attribute 'split'", t.type_name())));
         };
-        let key = unquote(&key).to_owned();
-        let get = |n: &str| kv.get(n).and_then(|v| v.to_text().ok()).or_else(|| cx.text(n));
+        let mut own = Own::new();
+        let mut key = None;
+        for (k, v) in parse_kv(s, false)?.items() {
+            match (k.to_text()?, v.to_text()?) {
+                (k, v) if k == "_raw_params" => key = Some(unquote(&v).to_owned()),
+                (k, v) if NAMES.contains(&k.as_str()) => own.push((k, v)),
+                (k, _) => return Err(Error::new(format!("'{k}' is not a valid option"))),
+            }
+        }
+        let key = key.ok_or_else(missing)?;
+        let get = |n: &str| options::text(n, &own, cx);
         let file = get("file").unwrap_or_else(|| "ansible.csv".into());
         let delimiter = match get("delimiter").as_deref() {
             None | Some("TAB" | "\\t" | "\t") => '\t',
-            Some(d) => d.chars().next().unwrap_or('\t'),
+            Some(d) => match d.chars().collect::<Vec<_>>().as_slice() {
+                [one] => *one,
+                _ => return Err(Error::new("\"delimiter\" must be a 1-character string")),
+            },
         };
-        let number = |n: &str, default: usize| -> Result<usize, Error> {
-            get(n).map_or(Ok(default), |v| {
-                v.parse().map_err(|_| Error::new(format!("invalid literal for int() with base 10: '{v}'")))
-            })
+        let number = |n: &str, default: i64| -> Result<usize, Error> {
+            let i = options::int("csvfile", n, "int", &own, cx)?.unwrap_or(default);
+            usize::try_from(i).map_err(|_| Error::new("list index out of range"))
         };
         let (col, keycol) = (number("col", 1)?, number("keycol", 0)?);
         let path = cx
             .find("files", &file)
-            .ok_or_else(|| Error::new(format!("csvfile: Unable to find file {file}")))?;
-        let text = cx.world.files.loader().text(&path)?.text;
-        let found = rows(&text, delimiter).into_iter().find(|r| r.get(keycol).is_some_and(|c| *c == key));
-        match found {
-            Some(row) => match row.get(col) {
-                Some(c) => out.push(Value::from(c)),
-                None => return Err(Error::new("csvfile: list index out of range")),
-            },
-            None => out.extend(get("default").map(Value::from)),
+            .ok_or_else(|| Error::new("expected str, bytes or os.PathLike object, not NoneType"))?;
+        let text = cx.read(&path, get("encoding").as_deref())?;
+        let beyond = || Error::new("list index out of range");
+        let mut found = None;
+        for row in rows(&text, delimiter) {
+            if *row.get(keycol).ok_or_else(beyond)? == key {
+                found = Some(row.get(col).ok_or_else(beyond)?.clone());
+                break;
+            }
+        }
+        match (found, own.iter().any(|(k, _)| k == "default"), cx.options.get("default")) {
+            (Some(cell), _, _) => out.push(Value::from(cell)),
+            (None, false, Some(v)) if v.is_sequence() => out.extend(v.to_vec()?),
+            (None, false, Some(v)) => out.push(v),
+            (None, ..) => out.extend(get("default").map(Value::from)),
         }
     }
     Ok(out)

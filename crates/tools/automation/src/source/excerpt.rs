@@ -88,12 +88,12 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "a: 1\nb: [1, 2\nc: 3\n").unwrap();
         let name = file.path().to_str().unwrap();
-        let origin = Origin { file: name.into(), line: 3, column: 2 };
+        let origin = Origin { file: name.into(), line: 3, column: 2, sealed: None };
         assert_eq!(
             around(&origin, false),
             format!("Origin: {name}:3:2\n\n1 a: 1\n2 b: [1, 2\n3 c: 3\n   ^ column 2")
         );
-        let past = Origin { file: name.into(), line: 9, column: 1 };
+        let past = Origin { file: name.into(), line: 9, column: 1, sealed: None };
         assert!(around(&past, false).ends_with("(source not shown: file truncated)"));
     }
 }

@@ -22,7 +22,7 @@ pub fn parse(text: &str, file: &Arc<str>, trusted: bool) -> Option<Value> {
         return None;
     }
     let json: Json = serde_json::from_str(text).ok()?;
-    let origin = Arc::new(Origin { file: file.clone(), line: 1, column: 1 });
+    let origin = Arc::new(Origin { file: file.clone(), line: 1, column: 1, sealed: None });
     Some(value(&json, Some(&origin), trusted))
 }
 

@@ -82,7 +82,7 @@ impl Loader {
         if !vault::is_encrypted(&bytes) {
             return Ok((bytes, false));
         }
-        let origin = Origin { file: path.as_str().into(), line: 0, column: 0 };
+        let origin = Origin { file: path.as_str().into(), line: 0, column: 0, sealed: None };
         let plain = vault::current().decrypt(&bytes).map_err(|e| e.at(Some(Arc::new(origin))))?;
         Ok((plain, true))
     }

@@ -59,6 +59,7 @@ pub fn origin(file: &Arc<str>, span: Span) -> Origin {
         file: file.clone(),
         line: u32::try_from(span.line).unwrap_or(0),
         column: u32::try_from(span.column).unwrap_or(0),
+        sealed: None,
     }
 }
 

@@ -26,6 +26,12 @@ impl EncryptedString {
     pub fn origin(&self) -> Option<&Arc<Origin>> {
         self.origin.as_ref()
     }
+    /// Where it was written, with the vault's text.
+    fn sealed(&self) -> Arc<Origin> {
+        let (file, line, column) =
+            self.origin.as_ref().map_or(("<unknown>".into(), 0, 0), |o| (o.file.clone(), o.line, o.column));
+        Arc::new(Origin { file, line, column, sealed: Some(self.ciphertext.clone()) })
+    }
     /// The plain text.
     ///
     /// # Errors
@@ -40,7 +46,7 @@ impl EncryptedString {
         let bytes = super::current().decrypt(self.ciphertext.as_bytes()).map_err(lost)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| crate::Error::new("The decrypted value is not UTF-8.").at(self.origin.clone()))?;
-        let text = Str::new(text).at(self.origin.clone());
+        let text = Str::new(text).at(Some(self.sealed()));
         let value = Value::Str(if self.trusted { text.trust() } else { text });
         Ok(self.plain.get_or_init(|| value).clone())
     }
@@ -51,7 +57,7 @@ impl Object for EncryptedString {
         "EncryptedString"
     }
     fn resolve(&self) -> Option<Result<Value, Error>> {
-        Some(self.decrypt().map_err(|e| Error::runtime(e.brief()).through(self.origin.as_ref())))
+        Some(self.decrypt().map_err(|e| Error::runtime(e.brief()).through(Some(&self.sealed()))))
     }
     fn is_storable(&self) -> bool {
         true

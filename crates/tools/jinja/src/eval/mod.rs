@@ -19,4 +19,5 @@ mod sink;
 pub(crate) use access::index;
 pub(crate) use frame::{Context, Frame};
 pub(crate) use objects::{FunctionObject, Namespace};
+pub(crate) use render::Mode;
 pub(crate) use sink::Sink;

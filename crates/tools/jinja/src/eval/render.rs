@@ -304,7 +304,7 @@ impl Value {
         Value::object(Omit)
     }
     /// Itself, or the error that it stands for.
-    pub(crate) fn checked(self) -> Result<Value, Error> {
+    pub fn checked(self) -> Result<Value, Error> {
         match self {
             Value::Undefined(u) => Err(u.to_error()),
             other => Ok(other),

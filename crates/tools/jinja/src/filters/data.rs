@@ -1,5 +1,7 @@
 //! JSON and YAML, both ways.
 
+use pileus_yaml::Quote;
+
 use super::{Plain, yaml};
 use crate::value::{repr_float, repr_str};
 use crate::{Args, Dict, Error, ErrorKind, State, Value};
@@ -80,6 +82,9 @@ fn from_yaml(_: &State<'_>, a: Args) -> Result<Value, Error> {
 fn from_yaml_all(_: &State<'_>, a: Args) -> Result<Value, Error> {
     if a.first().is_none() {
         return Ok(Value::list(Vec::new()));
+    }
+    if a.first().as_str().is_none() {
+        return Ok(a.first());
     }
     Ok(Value::list(parsed(&a.first(), true)?))
 }
@@ -241,46 +246,48 @@ fn tojson(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
 }
 
 fn dumped(state: &State<'_>, mut a: Args, mut style: yaml::Style) -> Result<Value, Error> {
+    let layout = &mut style.layout;
     if let Some(v) = a.take_named("indent").filter(|v| !v.is_none()) {
-        style.indent =
-            v.as_int().and_then(|n| usize::try_from(n).ok()).filter(|n| (2..10).contains(n)).unwrap_or(2);
+        layout.indent = v.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(2);
     }
     if let Some(v) = a.take_named("width").filter(|v| !v.is_none()) {
-        let n = match &v {
-            Value::Float(f) if f.is_infinite() => usize::MAX,
-            v => v.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(80),
+        layout.width = match &v {
+            Value::Float(f) if f.is_infinite() => None,
+            v => Some(v.as_int().and_then(|n| usize::try_from(n).ok()).unwrap_or(80)),
         };
-        style.width = if n > style.indent * 2 { n } else { 80 };
+    }
+    for (name, flag) in [
+        ("explicit_start", &mut layout.start),
+        ("explicit_end", &mut layout.end),
+        ("canonical", &mut layout.canonical),
+        ("sort_keys", &mut style.sort),
+    ] {
+        if let Some(v) = a.take_named(name) {
+            *flag = v.truth()?;
+        }
     }
     if let Some(v) = a.take_named("default_flow_style") {
         style.flow = if v.is_none() { None } else { Some(v.truth()?) };
     }
-    if let Some(v) = a.take_named("sort_keys") {
-        style.sort = v.truth()?;
-    }
-    if let Some(v) = a.take_named("explicit_start") {
-        style.start = v.truth()?;
-    }
-    if let Some(v) = a.take_named("explicit_end") {
-        style.end = v.truth()?;
-    }
     if let Some(v) = a.take_named("default_style").filter(|v| !v.is_none()) {
-        style.quote = v.to_text()?.chars().next();
+        style.quote = match v.to_text()?.as_str() {
+            "'" => Quote::Single,
+            "\"" => Quote::Double,
+            "|" => Quote::Literal,
+            ">" => Quote::Folded,
+            _ => Quote::Any,
+        };
     }
-    for name in [
-        "allow_unicode",
-        "vault_behavior",
-        "dump_vault_tags",
-        "line_break",
-        "encoding",
-        "version",
-        "tags",
-        "canonical",
-    ] {
+    for name in
+        ["allow_unicode", "vault_behavior", "dump_vault_tags", "line_break", "encoding", "version", "tags"]
+    {
         a.take_named(name);
     }
     if let Some((k, _)) = a.kw.first() {
-        return Err(Error::type_error(format!("got an unexpected keyword argument {}", repr_str(k))));
+        return Err(Error::type_error(format!(
+            "dump_all() got an unexpected keyword argument {}",
+            repr_str(k)
+        )));
     }
     let v = state
         .plain(a.first())
@@ -293,5 +300,7 @@ fn to_yaml(state: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn to_nice_yaml(state: &State<'_>, a: Args) -> Result<Value, Error> {
-    dumped(state, a, yaml::Style { indent: 4, flow: Some(false), ..yaml::Style::default() })
+    let mut style = yaml::Style { flow: Some(false), ..yaml::Style::default() };
+    style.layout.indent = 4;
+    dumped(state, a, style)
 }

@@ -12,7 +12,6 @@ pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("items2dict", items2dict),
     ("rekey_on_member", rekey_on_member),
     ("subelements", subelements),
-    ("ternary", ternary),
     ("xmlattr", xmlattr),
 ];
 
@@ -156,24 +155,26 @@ fn combine(state: &State<'_>, mut a: Args) -> Result<Value, Error> {
             "merge_hash: 'list_merge' argument can only be equal to 'replace', 'keep', 'append', 'prepend', 'append_rp' or 'prepend_rp'",
         );
     }
+    // lists among the arguments are spread, one level deep
     let mut all = Vec::new();
-    fn gather(v: Value, out: &mut Vec<Value>, state: &State<'_>) {
-        match sequence(&v) {
-            Some(items) => items.into_iter().for_each(|v| gather(state.read(v), out, state)),
-            None => out.push(v),
-        }
-    }
     for v in a.pos {
-        gather(v, &mut all, state);
+        match sequence(&v) {
+            Some(items) => all.extend(items.into_iter().map(|v| state.read(v))),
+            None => all.push(v),
+        }
     }
     let mut result: Option<Value> = None;
     for v in all {
         if let Value::Undefined(u) = &v {
             return Err(u.to_error());
         }
+        if v.is_none() {
+            continue;
+        }
         if !v.is_mapping() {
             return fail(format!(
-                "failed to combine variables, expected dicts but got a '{}'",
+                "failed to combine variables, expected dicts but got a '{}' and a '{}'.",
+                result.as_ref().map_or("dict", Value::type_name),
                 v.type_name()
             ));
         }
@@ -190,7 +191,7 @@ fn rekey_on_member(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let duplicates = b.text(2, "error")?;
     if !["error", "overwrite"].contains(&duplicates.as_str()) {
         return fail(format!(
-            "duplicates parameter to rekey_on_member has unknown value: {}",
+            "duplicates parameter to rekey_on_member has unknown value {}",
             crate::value::repr_str(&duplicates)
         ));
     }
@@ -209,10 +210,10 @@ fn rekey_on_member(state: &State<'_>, a: Args) -> Result<Value, Error> {
         }
         let key = state.item(&item, &b.get(1))?;
         if key.is_undefined() {
-            return fail(format!("Key {} was not found", b.get(1).to_text()?));
+            return fail(format!("Key {} was not found.", b.get(1).repr()));
         }
         if duplicates == "error" && out.get_value(&key).is_some() {
-            return fail(format!("Key {} is not unique, cannot correctly turn into dict", key.to_text()?));
+            return fail(format!("Key {} is not unique, cannot convert to dict.", key.repr()));
         }
         out.insert(key, item);
     }
@@ -275,12 +276,14 @@ fn subelements(state: &State<'_>, a: Args) -> Result<Value, Error> {
     Ok(Value::list(out))
 }
 
-fn ternary(_: &State<'_>, a: Args) -> Result<Value, Error> {
+/// Takes undefined values: only the chosen one counts.
+pub(super) fn ternary(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("ternary", &["value", "true_val", "false_val", "none_val"], 3)?;
-    if b.get(0).is_none() && b.opt(3).is_some_and(|v| !v.is_none()) {
-        return Ok(b.get(3));
+    let value = state.read(b.get(0));
+    if value.is_none() && b.opt(3).is_some_and(|v| !v.is_none()) {
+        return Ok(state.read(b.get(3)));
     }
-    Ok(if b.get(0).truth()? { b.get(1) } else { b.get(2) })
+    Ok(state.read(if value.truth()? { b.get(1) } else { b.get(2) }))
 }
 
 fn xmlattr(state: &State<'_>, a: Args) -> Result<Value, Error> {

@@ -3,10 +3,12 @@
 
 mod data;
 mod encode;
+mod group;
 mod lists;
 mod maps;
 mod math;
 mod paths;
+mod protomatter;
 mod pyset;
 mod random;
 mod regexes;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 use crate::{Args, Engine, Error, State, Value};
 
+pub use random::python_choices;
 pub(crate) use regexes::translate as python_regex;
 pub(crate) use text::{pad_center, split_blanks};
 pub(crate) use time::moment;
@@ -41,6 +44,7 @@ pub(crate) fn register(engine: &mut Engine) {
         maps::FILTERS,
         math::FILTERS,
         paths::FILTERS,
+        protomatter::FILTERS,
         random::FILTERS,
         regexes::FILTERS,
         select::FILTERS,
@@ -53,7 +57,7 @@ pub(crate) fn register(engine: &mut Engine) {
             engine.put_filter(name, Arc::new(*f), false, false);
         }
     }
-    for (name, f) in select::RAW {
+    for (name, f) in select::RAW.iter().chain(protomatter::RAW) {
         engine.put_filter(name, Arc::new(*f), true, true);
     }
 }

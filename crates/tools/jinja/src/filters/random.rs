@@ -125,6 +125,20 @@ fn source(seed: Option<&Value>) -> Result<Twister, Error> {
     }
 }
 
+/// `n` picks of `all` as Python's `random.Random(seed).choice` makes them, one after the other.
+///
+/// # Errors
+/// Where the seed has no text.
+pub fn python_choices<T: Clone>(seed: &Value, n: usize, all: &[T]) -> Result<Vec<T>, Error> {
+    let mut from = Twister::seeded(seed)?;
+    if all.is_empty() {
+        return Err(Error::new(ErrorKind::Value, "Cannot choose from an empty sequence"));
+    }
+    Ok((0..n)
+        .filter_map(|_| all.get(usize::try_from(from.below(all.len() as u64)).unwrap_or(0)).cloned())
+        .collect())
+}
+
 fn random(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("rand", &["end", "start", "step", "seed"], 1)?;
     let mut from = source(b.opt(3))?;
@@ -160,7 +174,8 @@ fn random(state: &State<'_>, a: Args) -> Result<Value, Error> {
 fn shuffle(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("randomize_list", &["mylist", "seed"], 1)?;
     let mut from = source(b.opt(1))?;
-    let mut items = state.items(&b.get(0))?;
+    // what cannot be shuffled stays as it is
+    let Ok(mut items) = state.items(&b.get(0)) else { return Ok(b.get(0)) };
     for i in (1..items.len()).rev() {
         let j = usize::try_from(from.below(i as u64 + 1)).unwrap_or(0);
         items.swap(i, j);

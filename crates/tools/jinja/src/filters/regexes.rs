@@ -68,10 +68,10 @@ pub(crate) fn translate(pattern: &str, ignorecase: bool, multiline: bool) -> Res
         }
     }
     let regex = Regex::new(&out).map_err(|e| {
-        Error::new(
-            ErrorKind::Value,
-            format!("Invalid regular expression {}: {e}", crate::value::repr_str(pattern)),
-        )
+        let why = python_words(pattern).unwrap_or_else(|| {
+            format!("Invalid regular expression {}: {e}", crate::value::repr_str(pattern))
+        });
+        Error::new(ErrorKind::Value, why)
     })?;
     let regex = Arc::new(regex);
     if let Ok(mut k) = known.lock() {
@@ -81,6 +81,54 @@ pub(crate) fn translate(pattern: &str, ignorecase: bool, multiline: bool) -> Res
         k.insert(key, regex.clone());
     }
     Ok(regex)
+}
+
+/// What Python says against `pattern`, for its common mistakes.
+fn python_words(pattern: &str) -> Option<String> {
+    let chars: Vec<char> = pattern.chars().collect();
+    let mut open = Vec::new();
+    // whether something stands before that can be repeated, and whether it is repeated already
+    let (mut item, mut repeated) = (false, false);
+    let mut i = 0;
+    while i < chars.len() {
+        let c = chars[i];
+        match c {
+            '\\' if i + 1 == chars.len() => {
+                return Some(format!("bad escape (end of pattern) at position {i}"));
+            }
+            '\\' => i += 1,
+            '[' => {
+                let from = i;
+                i += if chars.get(i + 1) == Some(&'^') { 2 } else { 1 };
+                let first = i;
+                while i < chars.len() && (chars[i] != ']' || i == first) {
+                    i += if chars[i] == '\\' { 2 } else { 1 };
+                }
+                if i >= chars.len() {
+                    return Some(format!("unterminated character set at position {from}"));
+                }
+            }
+            '(' => {
+                open.push(i);
+                if chars[i..].starts_with(&['(', '?', 'P', '<']) && !chars[i..].contains(&'>') {
+                    return Some(format!("missing >, unterminated name at position {}", i + 4));
+                }
+                if chars.get(i + 1) == Some(&'?') {
+                    i += 1;
+                }
+            }
+            ')' if open.pop().is_none() => return Some(format!("unbalanced parenthesis at position {i}")),
+            '*' | '+' | '?' if repeated && c != '?' && c != '+' => {
+                return Some(format!("multiple repeat at position {i}"));
+            }
+            '*' | '+' | '?' if !item => return Some(format!("nothing to repeat at position {i}")),
+            _ => {}
+        }
+        repeated = matches!(c, '*' | '+' | '?') && item && !repeated;
+        item = !matches!(c, '(' | '|' | '^');
+        i += 1;
+    }
+    open.last().map(|at| format!("missing ), unterminated subpattern at position {at}"))
 }
 
 fn failed(e: fancy_regex::Error) -> Error {

@@ -25,6 +25,7 @@ pub(super) const RAW: &[(&str, Plain)] = &[
     ("default", default),
     ("d", default),
     ("mandatory", mandatory),
+    ("ternary", super::maps::ternary),
     ("undef", undef),
     ("type_debug", type_debug),
 ];
@@ -142,24 +143,28 @@ fn extreme(state: &State<'_>, a: Args, largest: bool) -> Result<Value, Error> {
 #[expect(clippy::mutable_key_type, reason = "what can change is refused as a key: check_hashable")]
 fn unique(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("unique", &["a", "case_sensitive", "attribute"], 1)?;
-    let case = b.truth(1, b.opt(2).is_none_or(Value::is_none))?;
-    let mut seen: Vec<Value> = Vec::new();
-    let mut hashed = std::collections::HashSet::new();
-    let mut out = Vec::new();
-    for (k, v) in keyed(state, &b.get(0), b.opt(2), case, None)? {
-        let fresh = if k.check_hashable().is_ok() {
-            hashed.insert(k)
-        } else if seen.contains(&k) {
-            false
-        } else {
-            seen.push(k);
-            true
-        };
-        if fresh {
-            out.push(v);
+    let (case, attribute) = (b.truth(1, false)?, b.opt(2).filter(|v| !v.is_none()));
+    let keys = keyed(state, &b.get(0), attribute, case, None)?;
+    if let Some(e) = keys.iter().find_map(|(k, _)| k.check_hashable().err()) {
+        // Ansible's own way: it compares, but knows no options
+        if b.opt(1).is_some_and(|v| !v.is_none()) || attribute.is_some() {
+            return Err(Error::new(
+                crate::ErrorKind::Plugin,
+                format!(
+                    "Jinja2's unique filter failed and we cannot fall back to Ansible's version as it does not support the parameters supplied: {e}"
+                ),
+            ));
         }
+        let mut out: Vec<Value> = Vec::new();
+        for v in state.items(&b.get(0))? {
+            if !out.contains(&v) {
+                out.push(v);
+            }
+        }
+        return Ok(Value::list(out));
     }
-    Ok(Value::list(out))
+    let mut seen = std::collections::HashSet::new();
+    Ok(Value::list(keys.into_iter().filter_map(|(k, v)| seen.insert(k).then_some(v)).collect()))
 }
 
 fn groupby(state: &State<'_>, a: Args) -> Result<Value, Error> {
@@ -180,7 +185,7 @@ fn groupby(state: &State<'_>, a: Args) -> Result<Value, Error> {
             _ => out.push((k, vec![v])),
         }
     }
-    Ok(Value::list(out.into_iter().map(|(k, g)| Value::tuple(vec![k, Value::list(g)])).collect()))
+    Ok(Value::list(out.into_iter().map(|(k, g)| super::group::value(k, Value::list(g))).collect()))
 }
 
 fn map(state: &State<'_>, mut a: Args) -> Result<Value, Error> {

@@ -389,7 +389,7 @@ fn urldecode(_: &State<'_>, a: Args) -> Result<Value, Error> {
 fn boolean(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let v = a.first();
     Ok(match &v {
-        Value::None | Value::Bool(_) => v,
+        Value::Bool(_) => v,
         Value::Str(s) => {
             Value::Bool(matches!(s.trim().to_lowercase().as_str(), "yes" | "on" | "1" | "true" | "t" | "y"))
         }
@@ -447,12 +447,20 @@ fn comment(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let text = b.text(0, "")?;
     let body: Vec<String> = text
         .split(newline.as_str())
-        .map(|l| format!("{decoration}{l}").trim_end_matches(' ').to_owned())
+        .map(|l| {
+            if l.is_empty() && text.contains(&newline) {
+                decoration.trim_end().to_owned()
+            } else {
+                format!("{decoration}{l}")
+            }
+        })
         .collect();
     out += &body.join(&newline);
     if !postfix.is_empty() {
         let n = usize::try_from(b.int(7, 1)?).unwrap_or(0);
         out += &format!("{newline}{postfix}").repeat(n);
+    } else if decoration.is_empty() {
+        out += &newline;
     }
     if !end.is_empty() {
         out += &newline;

@@ -1,7 +1,7 @@
 //! Jinja's and ansible-core's tests, those that need no I/O.
 
 mod results;
-mod tags;
+pub(crate) mod tags;
 mod values;
 mod versions;
 
@@ -18,7 +18,7 @@ pub(crate) fn register(engine: &mut Engine) {
             engine.put_test(name, Arc::new(*f), false, false);
         }
     }
-    for (name, f) in values::RAW {
+    for (name, f) in values::RAW.iter().chain(tags::RAW) {
         engine.put_test(name, Arc::new(*f), true, true);
     }
 }

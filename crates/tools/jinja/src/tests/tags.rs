@@ -1,20 +1,37 @@
 //! Tests on what a value is marked with, by the names that ansible-core's own tests use for them.
 
 use super::Plain;
-use crate::{Error, ErrorKind, State, Value};
+use crate::{Args, Error, ErrorKind, State, Value};
 
-pub(super) const TESTS: &[(&str, Plain)] =
-    &[("ansible._protomatter.tagged_with", |s, a| tagged_with(s, &a.first(), a.pos.get(1)))];
+pub(super) const TESTS: &[(&str, Plain)] = &[
+    ("ansible._protomatter.tagged", |_, a| Ok(!of(&a.first()).is_empty())),
+    ("ansible._protomatter.tagged_with", tagged_with),
+];
 
-/// `TrustedAsTemplate`: its text may be rendered. `Origin`: where it was written is known.
-fn tagged_with(state: &State<'_>, value: &Value, tag: Option<&Value>) -> Result<bool, Error> {
-    let value = state.read(value.clone());
-    match tag.and_then(Value::as_str) {
-        Some("TrustedAsTemplate") => Ok(matches!(&value, Value::Str(s) if s.is_trusted())),
-        Some("Origin") => Ok(value.origin().is_some()),
-        other => {
-            let name = other.unwrap_or_default();
-            Err(Error::new(ErrorKind::Plugin, format!("Unknown tag type '{name}'.")))
-        }
+/// Those that take what cannot be decrypted.
+pub(super) const RAW: &[(&str, Plain)] =
+    &[("vault_encrypted", |s, a| Ok(s.read(a.first()).ciphertext().is_some()))];
+
+/// The names of the marks of `v`, in order.
+pub(crate) fn of(v: &Value) -> Vec<&'static str> {
+    let mut out = Vec::new();
+    if v.origin().is_some() {
+        out.push("Origin");
+    }
+    if matches!(v, Value::Str(s) if s.is_trusted()) {
+        out.push("TrustedAsTemplate");
+    }
+    if v.ciphertext().is_some() {
+        out.push("VaultedValue");
+    }
+    out
+}
+
+fn tagged_with(_: &State<'_>, a: Args) -> Result<bool, Error> {
+    let b = a.bind("tagged_with", &["value", "tag_name"], 2)?;
+    let name = b.get(1).to_text()?;
+    match name.as_str() {
+        "Origin" | "TrustedAsTemplate" | "VaultedValue" => Ok(of(&b.get(0)).contains(&name.as_str())),
+        other => Err(Error::new(ErrorKind::Plugin, format!("Unknown tag type '{other}'."))),
     }
 }

@@ -69,8 +69,8 @@ pub(super) const TESTS: &[(&str, Plain)] = &[
     ("match", |_, a| pattern(a, "match")),
     ("search", |_, a| pattern(a, "search")),
     ("regex", |_, a| pattern(a, "search")),
-    ("uri", |_, a| uri(a, None)),
-    ("url", |_, a| uri(a, Some(&["http", "https", "ftp", "ftps", "file"]))),
+    ("uri", |_, a| uri(a, false)),
+    ("url", |_, a| uri(a, true)),
     ("urn", |_, a| Ok(a.first().to_text()?.to_lowercase().starts_with("urn:"))),
 ];
 
@@ -160,8 +160,7 @@ fn subset(state: &State<'_>, a: &Args, swapped: bool) -> Result<bool, Error> {
 /// `match`, `search` and `regex`.
 fn pattern(a: Args, how: &str) -> Result<bool, Error> {
     let b = a.bind("regex", &["value", "pattern", "ignorecase", "multiline", "match_type"], 1)?;
-    // What is no string is searched in its printed form.
-    let text = b.text(0, "")?;
+    let text = b.get(0).to_text()?;
     let how = match b.opt(4) {
         Some(v) => v.to_text()?,
         None => how.to_owned(),
@@ -176,27 +175,31 @@ fn pattern(a: Args, how: &str) -> Result<bool, Error> {
     regex.is_match(text.as_str()).map_err(|e| Error::limit(e.to_string()))
 }
 
-/// A URI by RFC 3986: with a scheme, and as an address an authority or path behind it.
 fn nan(_: &State<'_>, a: Args) -> Result<bool, Error> {
     Ok(matches!(a.first(), Value::Float(f) if f.is_nan()))
 }
 
-fn uri(a: Args, only: Option<&[&str]>) -> Result<bool, Error> {
+/// Whether Python's `urlparse` takes the text: almost anything; an address has a scheme and a host as well.
+fn uri(a: Args, url: bool) -> Result<bool, Error> {
     let b = a.bind("is_uri", &["value", "schemes"], 1)?;
     let text = b.text(0, "")?;
-    let Some((scheme, rest)) = text.split_once(':') else { return Ok(false) };
-    if scheme.is_empty() || !scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let (scheme, rest) = match text.split_once(':') {
+        Some((s, rest)) if s.starts_with(|c: char| c.is_ascii_alphabetic()) && s.chars().all(legal) => {
+            (s.to_lowercase(), rest)
+        }
+        _ => (String::new(), text.as_str()),
+    };
+    let host = rest.strip_prefix("//").map_or("", |r| r.split(['/', '?', '#']).next().unwrap_or_default());
+    // an IPv6 address's brackets belong together
+    if host.contains('[') != host.contains(']') {
         return Ok(false);
     }
     if let Some(v) = b.opt(1).filter(|v| !v.is_none()) {
         let names: Result<Vec<String>, Error> = v.to_vec()?.iter().map(Value::to_text).collect();
-        return Ok(names?.iter().any(|n| n == scheme) && !rest.is_empty());
-    }
-    Ok(match only {
-        None => !rest.is_empty(),
-        Some(names) => {
-            names.contains(&scheme)
-                && (rest.starts_with("//") && rest.len() > 2 || scheme == "file" && rest.starts_with('/'))
+        if !names?.iter().any(|n| *n == scheme) {
+            return Ok(false);
         }
-    })
+    }
+    Ok(!url || !scheme.is_empty() && !host.is_empty())
 }

@@ -40,9 +40,12 @@ fn version(_: &State<'_>, a: Args) -> Result<bool, Error> {
             &strict_parts(&value).ok_or_else(|| invalid(&value))?,
             &strict_parts(&other).ok_or_else(|| invalid(&other))?,
         ),
-        "semver" | "semantic" => semver(&value)
-            .ok_or_else(|| invalid(&value))?
-            .cmp(&semver(&other).ok_or_else(|| invalid(&other))?),
+        "semver" | "semantic" => {
+            let invalid = |s: &str| bad(&format!("invalid semantic version '{s}'"));
+            semver(&value)
+                .ok_or_else(|| invalid(&value))?
+                .cmp(&semver(&other).ok_or_else(|| invalid(&other))?)
+        }
         "pep440" => pep440(&value)
             .ok_or_else(|| bad(&format!("Invalid version: '{value}'")))?
             .cmp(&pep440(&other).ok_or_else(|| bad(&format!("Invalid version: '{other}'")))?),

@@ -145,6 +145,7 @@ fn from_yaml(yaml: &pileus_yaml::Value, file: &Arc<str>, trusted: bool) -> Value
             file: file.clone(),
             line: u32::try_from(yaml.span.line).unwrap_or(0),
             column: u32::try_from(yaml.span.column).unwrap_or(0),
+            sealed: None,
         }))
     };
     let text = |s: &str| {

@@ -205,6 +205,16 @@ impl Value {
             _ => None,
         }
     }
+    /// The vault's text that it was decrypted from, or that could not be decrypted.
+    pub fn ciphertext(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Str(s) => s.origin().and_then(|o| o.sealed.as_ref()),
+            Self::Undefined(u) => {
+                u.error.as_ref().and_then(|e| e.origins().iter().find_map(|o| o.sealed.as_ref()))
+            }
+            _ => None,
+        }
+    }
     /// The member `key` of a dict or mapping object, unrendered.
     pub fn get(&self, key: &str) -> Option<Value> {
         match self {

@@ -13,6 +13,8 @@ pub struct Origin {
     pub line: u32,
     /// Column, in characters.
     pub column: u32,
+    /// The vault's text that the value was decrypted from.
+    pub sealed: Option<Arc<str>>,
 }
 
 impl fmt::Display for Origin {
