@@ -1,6 +1,7 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest oci-validation side-by-side crash \
         clients docker-py ansible-targets ansible-wheels guest install
+        clients docker-py ansible-targets ansible-fuzz guest install
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ ansible-targets: ## ansible-core's own integration targets on our ansible: NAMES
 
 ansible-wheels: ## --syntax-check, --list-tasks, --list-hosts over three wheels' playbooks, beside the reference: BIN=… REFERENCE=its directory
 	@tests/ansible/wheels
+ansible-fuzz: ## Random templates and YAML, read by the engine and by ansible-core: SEED=… COUNT=… PYTHON=…
+	@cargo build -q -p pileus-jinja --example render
+	@tests/ansible/fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) --write docs/ansible-fuzz.md
 
 guest: build ## Build both test guests, boot them and check them (minutes)
 	@guest/test

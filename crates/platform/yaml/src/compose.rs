@@ -258,11 +258,27 @@ impl Composer<'_> {
             },
             None => Kind::Str(text.to_owned()),
         };
+        if plain && tag.is_none() && text == "=" && !self.at_key() {
+            return Err(self.no_constructor("value", span));
+        }
+        if merge && !self.at_key() {
+            return Err(self.no_constructor("merge", span));
+        }
         let value = Value { kind, span, tag: kept };
         if let Some(name) = anchor {
             self.anchors.insert(name, Some((value.clone(), 1)));
         }
         self.push(value, merge)
+    }
+
+    /// Whether a mapping's key is next.
+    fn at_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { body: Body::Map(pairs), .. }) if pairs.key.is_none())
+    }
+
+    fn no_constructor(&self, name: &str, span: Span) -> Error {
+        Error::new(format!("could not determine a constructor for the tag '{CORE}{name}'"))
+            .at(span, self.text)
     }
 
     /// A scalar with one of YAML's own tags; `None` where the text stays with its tag.

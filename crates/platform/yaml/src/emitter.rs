@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use unsafe_libyaml as sys;
+use unsafe_libyaml as unsafe_sys;
 
 use crate::Error;
 
@@ -73,8 +73,9 @@ pub enum Event<'a> {
 
 /// An emitter of one document.
 pub struct Emitter {
-    raw: Box<MaybeUninit<sys::yaml_emitter_t>>,
+    raw: Box<MaybeUninit<unsafe_sys::yaml_emitter_t>>,
     /// What was written; the emitter holds its address.
+    #[expect(clippy::box_collection, reason = "the emitter holds the address of the `Vec` itself")]
     out: Box<Vec<u8>>,
     layout: Layout,
 }
@@ -97,29 +98,29 @@ impl Emitter {
         let mut out = Box::new(Vec::new());
         // SAFETY: the box gives memory for an emitter, which the first call initializes; `out` lives as long as it.
         unsafe {
-            if sys::yaml_emitter_initialize(raw.as_mut_ptr()).fail {
+            if unsafe_sys::yaml_emitter_initialize(raw.as_mut_ptr()).fail {
                 return Err(Error::new("memory is short"));
             }
             let data: *mut Vec<u8> = &mut *out;
-            sys::yaml_emitter_set_output(raw.as_mut_ptr(), write, data.cast());
-            sys::yaml_emitter_set_unicode(raw.as_mut_ptr(), true);
-            sys::yaml_emitter_set_canonical(raw.as_mut_ptr(), layout.canonical);
-            sys::yaml_emitter_set_indent(raw.as_mut_ptr(), i32::try_from(layout.indent).unwrap_or(0));
+            unsafe_sys::yaml_emitter_set_output(raw.as_mut_ptr(), write, data.cast());
+            unsafe_sys::yaml_emitter_set_unicode(raw.as_mut_ptr(), true);
+            unsafe_sys::yaml_emitter_set_canonical(raw.as_mut_ptr(), layout.canonical);
+            unsafe_sys::yaml_emitter_set_indent(raw.as_mut_ptr(), i32::try_from(layout.indent).unwrap_or(0));
             let width = layout.width.and_then(|w| i32::try_from(w).ok()).unwrap_or(-1);
-            sys::yaml_emitter_set_width(raw.as_mut_ptr(), width);
+            unsafe_sys::yaml_emitter_set_width(raw.as_mut_ptr(), width);
         }
         Ok(Self { raw, out, layout })
     }
 
     /// Makes an event with `make` and hands it to the emitter.
-    fn emit(&mut self, make: impl FnOnce(*mut sys::yaml_event_t) -> bool) -> Result<(), Error> {
-        let mut event = MaybeUninit::<sys::yaml_event_t>::uninit();
+    fn emit(&mut self, make: impl FnOnce(*mut unsafe_sys::yaml_event_t) -> bool) -> Result<(), Error> {
+        let mut event = MaybeUninit::<unsafe_sys::yaml_event_t>::uninit();
         if !make(event.as_mut_ptr()) {
             return Err(Error::new("the text is no UTF-8, or memory is short"));
         }
         // SAFETY: `make` succeeded, so the event is initialized; the emitter takes it over, whatever comes of it.
         unsafe {
-            if sys::yaml_emitter_emit(self.raw.as_mut_ptr(), event.as_mut_ptr()).fail {
+            if unsafe_sys::yaml_emitter_emit(self.raw.as_mut_ptr(), event.as_mut_ptr()).fail {
                 let problem = self.raw.assume_init_ref().problem;
                 let text = if problem.is_null() {
                     "memory is short".to_owned()
@@ -138,10 +139,13 @@ impl Emitter {
     /// Where the emitter fails.
     pub fn begin(&mut self) -> Result<(), Error> {
         let implicit = !self.layout.start;
-        // SAFETY: the calls initialize the event; null pointers stand for no directives.
-        self.emit(|e| unsafe { sys::yaml_stream_start_event_initialize(e, sys::YAML_UTF8_ENCODING).ok })?;
+        // SAFETY: the call initializes the event.
         self.emit(|e| unsafe {
-            sys::yaml_document_start_event_initialize(
+            unsafe_sys::yaml_stream_start_event_initialize(e, unsafe_sys::YAML_UTF8_ENCODING).ok
+        })?;
+        // SAFETY: the call initializes the event; null pointers stand for no directives.
+        self.emit(|e| unsafe {
+            unsafe_sys::yaml_document_start_event_initialize(
                 e,
                 ptr::null_mut(),
                 ptr::null_mut(),
@@ -162,15 +166,15 @@ impl Emitter {
                 let tag = CString::new(tag).map_err(|_| Error::new("a tag holds a zero byte"))?;
                 let length = i32::try_from(text.len()).map_err(|_| Error::new("the text is too long"))?;
                 let style = match quote {
-                    Quote::Any => sys::YAML_ANY_SCALAR_STYLE,
-                    Quote::Single => sys::YAML_SINGLE_QUOTED_SCALAR_STYLE,
-                    Quote::Double => sys::YAML_DOUBLE_QUOTED_SCALAR_STYLE,
-                    Quote::Literal => sys::YAML_LITERAL_SCALAR_STYLE,
-                    Quote::Folded => sys::YAML_FOLDED_SCALAR_STYLE,
+                    Quote::Any => unsafe_sys::YAML_ANY_SCALAR_STYLE,
+                    Quote::Single => unsafe_sys::YAML_SINGLE_QUOTED_SCALAR_STYLE,
+                    Quote::Double => unsafe_sys::YAML_DOUBLE_QUOTED_SCALAR_STYLE,
+                    Quote::Literal => unsafe_sys::YAML_LITERAL_SCALAR_STYLE,
+                    Quote::Folded => unsafe_sys::YAML_FOLDED_SCALAR_STYLE,
                 };
                 // SAFETY: the tag ends in 0 and the text has `length` bytes; libyaml copies both.
                 self.emit(|e| unsafe {
-                    sys::yaml_scalar_event_initialize(
+                    unsafe_sys::yaml_scalar_event_initialize(
                         e,
                         ptr::null(),
                         tag.as_ptr().cast(),
@@ -184,11 +188,15 @@ impl Emitter {
                 })
             }
             Event::List(flow) => {
-                let style = if flow { sys::YAML_FLOW_SEQUENCE_STYLE } else { sys::YAML_BLOCK_SEQUENCE_STYLE };
+                let style = if flow {
+                    unsafe_sys::YAML_FLOW_SEQUENCE_STYLE
+                } else {
+                    unsafe_sys::YAML_BLOCK_SEQUENCE_STYLE
+                };
                 let tag = c"tag:yaml.org,2002:seq";
                 // SAFETY: the tag ends in 0; libyaml copies it.
                 self.emit(|e| unsafe {
-                    sys::yaml_sequence_start_event_initialize(
+                    unsafe_sys::yaml_sequence_start_event_initialize(
                         e,
                         ptr::null(),
                         tag.as_ptr().cast(),
@@ -199,18 +207,28 @@ impl Emitter {
                 })
             }
             Event::Map(flow) => {
-                let style = if flow { sys::YAML_FLOW_MAPPING_STYLE } else { sys::YAML_BLOCK_MAPPING_STYLE };
+                let style = if flow {
+                    unsafe_sys::YAML_FLOW_MAPPING_STYLE
+                } else {
+                    unsafe_sys::YAML_BLOCK_MAPPING_STYLE
+                };
                 let tag = c"tag:yaml.org,2002:map";
                 // SAFETY: the tag ends in 0; libyaml copies it.
                 self.emit(|e| unsafe {
-                    sys::yaml_mapping_start_event_initialize(e, ptr::null(), tag.as_ptr().cast(), true, style)
-                        .ok
+                    unsafe_sys::yaml_mapping_start_event_initialize(
+                        e,
+                        ptr::null(),
+                        tag.as_ptr().cast(),
+                        true,
+                        style,
+                    )
+                    .ok
                 })
             }
             // SAFETY: the calls initialize the event.
-            Event::ListEnd => self.emit(|e| unsafe { sys::yaml_sequence_end_event_initialize(e).ok }),
+            Event::ListEnd => self.emit(|e| unsafe { unsafe_sys::yaml_sequence_end_event_initialize(e).ok }),
             // SAFETY: as above.
-            Event::MapEnd => self.emit(|e| unsafe { sys::yaml_mapping_end_event_initialize(e).ok }),
+            Event::MapEnd => self.emit(|e| unsafe { unsafe_sys::yaml_mapping_end_event_initialize(e).ok }),
         }
     }
 
@@ -221,9 +239,9 @@ impl Emitter {
     pub fn end(mut self) -> Result<String, Error> {
         let implicit = !self.layout.end;
         // SAFETY: the calls initialize the event.
-        self.emit(|e| unsafe { sys::yaml_document_end_event_initialize(e, implicit).ok })?;
+        self.emit(|e| unsafe { unsafe_sys::yaml_document_end_event_initialize(e, implicit).ok })?;
         // SAFETY: as above.
-        self.emit(|e| unsafe { sys::yaml_stream_end_event_initialize(e).ok })?;
+        self.emit(|e| unsafe { unsafe_sys::yaml_stream_end_event_initialize(e).ok })?;
         String::from_utf8(std::mem::take(&mut *self.out)).map_err(|_| Error::new("the text is no UTF-8"))
     }
 }
@@ -231,7 +249,7 @@ impl Emitter {
 impl Drop for Emitter {
     fn drop(&mut self) {
         // SAFETY: the emitter is initialized, and deleted once; events that it still holds go with it.
-        unsafe { sys::yaml_emitter_delete(self.raw.as_mut_ptr()) }
+        unsafe { unsafe_sys::yaml_emitter_delete(self.raw.as_mut_ptr()) }
     }
 }
 

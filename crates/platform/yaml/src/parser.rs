@@ -13,7 +13,7 @@ use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use unsafe_libyaml as sys;
+use unsafe_libyaml as unsafe_sys;
 
 use crate::Span;
 
@@ -42,7 +42,7 @@ pub(crate) struct Failure {
 
 /// A parser over a text.
 pub(crate) struct Parser<'a> {
-    raw: Box<MaybeUninit<sys::yaml_parser_t>>,
+    raw: Box<MaybeUninit<unsafe_sys::yaml_parser_t>>,
     text: PhantomData<&'a str>,
 }
 
@@ -51,13 +51,13 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str) -> Option<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
         // SAFETY: the box gives memory for a parser, which the call initializes; where it fails, nothing is kept.
-        if unsafe { sys::yaml_parser_initialize(raw.as_mut_ptr()) }.fail {
+        if unsafe { unsafe_sys::yaml_parser_initialize(raw.as_mut_ptr()) }.fail {
             return None;
         }
         // SAFETY: the parser is initialized; `text` outlives it by `'a`, and has `len` bytes.
         unsafe {
-            sys::yaml_parser_set_encoding(raw.as_mut_ptr(), sys::YAML_UTF8_ENCODING);
-            sys::yaml_parser_set_input_string(raw.as_mut_ptr(), text.as_ptr(), text.len() as u64);
+            unsafe_sys::yaml_parser_set_encoding(raw.as_mut_ptr(), unsafe_sys::YAML_UTF8_ENCODING);
+            unsafe_sys::yaml_parser_set_input_string(raw.as_mut_ptr(), text.as_ptr(), text.len() as u64);
         }
         Some(Self { raw, text: PhantomData })
     }
@@ -67,15 +67,15 @@ impl<'a> Parser<'a> {
     /// # Errors
     /// Where the text is no YAML. The parser is not to be asked again.
     pub(crate) fn next(&mut self) -> Result<(What, Span), Failure> {
-        let mut event = MaybeUninit::<sys::yaml_event_t>::uninit();
+        let mut event = MaybeUninit::<unsafe_sys::yaml_event_t>::uninit();
         // SAFETY: the parser is initialized and did not move; the event is memory for one, which the call fills.
-        if unsafe { sys::yaml_parser_parse(self.raw.as_mut_ptr(), event.as_mut_ptr()) }.fail {
+        if unsafe { unsafe_sys::yaml_parser_parse(self.raw.as_mut_ptr(), event.as_mut_ptr()) }.fail {
             return Err(self.failure());
         }
         // SAFETY: the call succeeded, so the event is initialized; it is read, then deleted once.
         unsafe {
             let out = (read(event.assume_init_ref()), span(&event.assume_init_ref().start_mark));
-            sys::yaml_event_delete(event.as_mut_ptr());
+            unsafe_sys::yaml_event_delete(event.as_mut_ptr());
             Ok(out)
         }
     }
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
         unsafe {
             let p = self.raw.assume_init_ref();
             let problem = text(p.problem.cast()).unwrap_or_else(|| "memory is short".to_owned());
-            let reader = p.error == sys::YAML_READER_ERROR || p.error == sys::YAML_MEMORY_ERROR;
+            let reader = p.error == unsafe_sys::YAML_READER_ERROR || p.error == unsafe_sys::YAML_MEMORY_ERROR;
             Failure {
                 problem,
                 at: (!reader).then(|| span(&p.problem_mark)),
@@ -98,11 +98,11 @@ impl<'a> Parser<'a> {
 impl Drop for Parser<'_> {
     fn drop(&mut self) {
         // SAFETY: the parser is initialized, and deleted once.
-        unsafe { sys::yaml_parser_delete(self.raw.as_mut_ptr()) }
+        unsafe { unsafe_sys::yaml_parser_delete(self.raw.as_mut_ptr()) }
     }
 }
 
-fn span(mark: &sys::yaml_mark_t) -> Span {
+fn span(mark: &unsafe_sys::yaml_mark_t) -> Span {
     let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).saturating_add(1);
     Span { line: count(mark.line), column: count(mark.column) }
 }
@@ -120,16 +120,18 @@ unsafe fn text(p: *const c_char) -> Option<String> {
 ///
 /// # Safety
 /// `event` is an initialized event of libyaml.
-unsafe fn read(event: &sys::yaml_event_t) -> What {
+unsafe fn read(event: &unsafe_sys::yaml_event_t) -> What {
     // SAFETY: the type tells which field of the union is filled; its strings end in 0, and a scalar's text has
     // `length` bytes.
     unsafe {
         match event.type_ {
-            sys::YAML_STREAM_END_EVENT => What::StreamEnd,
-            sys::YAML_DOCUMENT_START_EVENT => What::DocumentStart,
-            sys::YAML_DOCUMENT_END_EVENT => What::DocumentEnd,
-            sys::YAML_ALIAS_EVENT => What::Alias(text(event.data.alias.anchor.cast()).unwrap_or_default()),
-            sys::YAML_SCALAR_EVENT => {
+            unsafe_sys::YAML_STREAM_END_EVENT => What::StreamEnd,
+            unsafe_sys::YAML_DOCUMENT_START_EVENT => What::DocumentStart,
+            unsafe_sys::YAML_DOCUMENT_END_EVENT => What::DocumentEnd,
+            unsafe_sys::YAML_ALIAS_EVENT => {
+                What::Alias(text(event.data.alias.anchor.cast()).unwrap_or_default())
+            }
+            unsafe_sys::YAML_SCALAR_EVENT => {
                 let s = &event.data.scalar;
                 let length = usize::try_from(s.length).unwrap_or(0);
                 let bytes = std::slice::from_raw_parts(s.value.cast_const(), length);
@@ -137,19 +139,19 @@ unsafe fn read(event: &sys::yaml_event_t) -> What {
                     anchor: text(s.anchor.cast()),
                     tag: text(s.tag.cast()),
                     text: String::from_utf8_lossy(bytes).into_owned(),
-                    plain: s.style == sys::YAML_PLAIN_SCALAR_STYLE,
+                    plain: s.style == unsafe_sys::YAML_PLAIN_SCALAR_STYLE,
                 }
             }
-            sys::YAML_SEQUENCE_START_EVENT => {
+            unsafe_sys::YAML_SEQUENCE_START_EVENT => {
                 let s = &event.data.sequence_start;
                 What::Sequence { anchor: text(s.anchor.cast()), tag: text(s.tag.cast()) }
             }
-            sys::YAML_SEQUENCE_END_EVENT => What::SequenceEnd,
-            sys::YAML_MAPPING_START_EVENT => {
+            unsafe_sys::YAML_SEQUENCE_END_EVENT => What::SequenceEnd,
+            unsafe_sys::YAML_MAPPING_START_EVENT => {
                 let s = &event.data.mapping_start;
                 What::Mapping { anchor: text(s.anchor.cast()), tag: text(s.tag.cast()) }
             }
-            sys::YAML_MAPPING_END_EVENT => What::MappingEnd,
+            unsafe_sys::YAML_MAPPING_END_EVENT => What::MappingEnd,
             _ => What::StreamStart,
         }
     }

@@ -1,4 +1,4 @@
-//! Renders templates read from standard input, for comparing with the reference (`tests/ansible/fuzz-templates`).
+//! Renders templates read from standard input, for comparing with the reference (`tests/ansible/fuzz`).
 //!
 //! Input: `{"vars": {…}, "cases": ["template", {"expr": "…"}, {"cond": "…"}, …]}`. Output: for each case
 //! `["OK", type, repr]` or `["ERR", "", message]`.

@@ -127,6 +127,9 @@ pub fn value(
     syntax.lstrip_blocks = header.lstrip_blocks.or(s.lstrip_blocks).unwrap_or(false);
     let names = extra.copy();
     described(&names, path);
+    if scope.get("ansible_managed").is_some() {
+        names.remove("ansible_managed");
+    }
     let dir = crate::playbook::build::directory(path).to_string();
     let mut places = vec![dir];
     if let Some(v) = scope.get("ansible_search_path") {

@@ -44,8 +44,13 @@ fn parse(text: &str, properties: bool, case: bool, empty: bool) -> Result<Vec<Se
         };
         let k = if case { k.to_owned() } else { k.to_lowercase() };
         match out.last_mut() {
-            Some((_, values)) => {
-                values.retain(|(n, _)| *n != k);
+            Some((section, values)) => {
+                if values.iter().any(|(n, _)| *n == k) {
+                    return Err(Error::new(format!(
+                        "While reading from '<???>' [line {:2}]: option '{k}' in section '{section}' already exists",
+                        number + 1
+                    )));
+                }
                 values.push((k, v));
             }
             None => return Err(Error::new("File contains no section headers.")),
@@ -111,8 +116,18 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
                     {
                         options.push((k.to_owned(), v.to_owned()));
                     }
+                    Some((k, _))
+                        if words.is_empty() && !k.is_empty() && k.chars().all(char::is_alphanumeric) =>
+                    {
+                        return Err(Error::new(format!("'{k}' is not a valid option.")));
+                    }
                     _ => words.push(w),
                 }
+            }
+            if words.is_empty() {
+                return Err(Error::new(format!(
+                    "No key to look up was provided as first term within string inline options: {term}"
+                )));
             }
             key = words.join(" ");
         }
@@ -131,7 +146,13 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
         let path = cx.find("files", &file).ok_or_else(|| Error::new("Invalid filename None."))?;
         let text = cx.read(&path, get("encoding").as_deref())?;
         let case = flag("case_sensitive");
-        let sections = parse(&text, properties, case, flag("allow_no_value"))?;
+        let sections = parse(&text, properties, case, flag("allow_no_value")).map_err(|e| {
+            let name = file.rsplit('/').next().unwrap_or(&file);
+            match e.brief().contains("already exists") {
+                true => Error::new(format!("Duplicate option in '{name}': {}", e.brief())),
+                false => e,
+            }
+        })?;
         if !sections.iter().any(|(n, _)| *n == section) {
             let name = file.rsplit('/').next().unwrap_or(&file);
             return Err(Error::new(format!("No section '{section}' in '{name}'.")));

@@ -3,6 +3,7 @@
 //! A lookup is a function from terms and options to a list. `query` gives the list; `lookup` joins texts with commas and
 //! unpacks a list of one.
 
+mod config;
 mod crypt;
 mod data;
 mod files;
@@ -123,7 +124,7 @@ pub fn run(name: &str, terms: Vec<Value>, cx: &Cx<'_>) -> Found {
         return crate::python::templates::lookup(name, &terms, cx);
     }
     match names::short(name) {
-        "config" => data::config(&terms, cx),
+        "config" => config::config(&terms, cx),
         "csvfile" => tables::csvfile(&terms, cx),
         "dict" => data::dict(&terms),
         "env" => data::env(&terms, cx),

@@ -195,6 +195,11 @@ impl Scope for Vars {
         if let Some(v) = magic::get(self, name) {
             return Some(v);
         }
-        self.stored(name)
+        let stored = self.stored(name);
+        // where nobody says otherwise, a host is reached under its name
+        if stored.is_none() && name == "ansible_host" {
+            return self.host.as_deref().map(Value::str);
+        }
+        stored
     }
 }

@@ -304,6 +304,9 @@ impl Value {
         Value::object(Omit)
     }
     /// Itself, or the error that it stands for.
+    ///
+    /// # Errors
+    /// Where it is undefined.
     pub fn checked(self) -> Result<Value, Error> {
         match self {
             Value::Undefined(u) => Err(u.to_error()),

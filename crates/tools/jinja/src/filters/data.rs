@@ -47,7 +47,10 @@ fn legacy(json: &serde_json::Value) -> Value {
 
 fn parsed(v: &Value, all: bool) -> Result<Vec<Value>, Error> {
     let text = v.to_text()?;
-    let options = pileus_yaml::Options::default();
+    let options = pileus_yaml::Options {
+        unknown_tags: pileus_yaml::UnknownTags::Refuse,
+        ..pileus_yaml::Options::default()
+    };
     let bad = |e: pileus_yaml::Error| Error::value_error(e.to_string());
     let file: std::sync::Arc<str> = "<unknown>".into();
     // what a filter makes is no template, and stands nowhere

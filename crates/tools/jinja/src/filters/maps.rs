@@ -288,6 +288,10 @@ pub(super) fn ternary(state: &State<'_>, a: Args) -> Result<Value, Error> {
 
 fn xmlattr(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("do_xmlattr", &["d", "autospace"], 1)?;
+    if !b.get(0).is_mapping() {
+        let name = b.get(0).type_name().to_owned();
+        return Err(Error::type_error(format!("'{name}' object has no attribute 'items'")));
+    }
     let mut out = String::new();
     for (k, v) in pairs(state, &b.get(0))? {
         if v.is_none() || v.is_undefined() {

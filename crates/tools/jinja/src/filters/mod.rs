@@ -1,6 +1,7 @@
 //! Jinja's and ansible-core's filters, those that need no I/O. One file per subject; the names are those of the
 //! reference (Jinja 3.1 "List of Builtin Filters", ansible-core 2.19 `ansible.builtin` filters).
 
+mod comment;
 mod data;
 mod encode;
 mod group;
@@ -38,6 +39,7 @@ type Plain = fn(&State<'_>, Args) -> Result<Value, Error>;
 /// Registers all of them.
 pub(crate) fn register(engine: &mut Engine) {
     for table in [
+        comment::FILTERS,
         data::FILTERS,
         encode::FILTERS,
         lists::FILTERS,

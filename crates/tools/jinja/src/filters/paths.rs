@@ -1,25 +1,37 @@
 //! Filters on paths, as Python's `os.path` and `ntpath` have them. None looks at the disk but `expanduser` and
 //! `expandvars` (the environment) and `realpath` (links).
 
-use super::{Plain, text_of};
+use super::Plain;
 use crate::{Args, Error, ErrorKind, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[
-    ("basename", |_, a| Ok(Value::str(split(&text_of(&a.first())?).1.to_owned()))),
+    ("basename", |_, a| Ok(Value::str(split(&path_of(&a.first())?).1.to_owned()))),
     ("commonpath", commonpath),
-    ("dirname", |_, a| Ok(Value::str(split(&text_of(&a.first())?).0))),
+    ("dirname", |_, a| Ok(Value::str(split(&path_of(&a.first())?).0))),
     ("expanduser", expanduser),
     ("expandvars", expandvars),
-    ("normpath", |_, a| Ok(Value::str(normalise(&text_of(&a.first())?)))),
+    ("normpath", |_, a| Ok(Value::str(normalise(&path_of(&a.first())?)))),
     ("path_join", path_join),
     ("realpath", realpath),
     ("relpath", relpath),
     ("splitext", splitext),
-    ("win_basename", |_, a| Ok(Value::str(win_split(&text_of(&a.first())?).1))),
-    ("win_dirname", |_, a| Ok(Value::str(win_split(&text_of(&a.first())?).0))),
+    ("win_basename", |_, a| Ok(Value::str(win_split(&path_of(&a.first())?).1))),
+    ("win_dirname", |_, a| Ok(Value::str(win_split(&path_of(&a.first())?).0))),
     ("win_splitdrive", win_splitdrive),
     ("urlsplit", urlsplit),
 ];
+
+/// A path: text, as Python's `os.fspath` wants it.
+fn path_of(v: &Value) -> Result<String, Error> {
+    match v {
+        Value::Str(s) => Ok(s.to_string()),
+        Value::Bytes(b) => Ok(String::from_utf8_lossy(b).into_owned()),
+        other => Err(Error::type_error(format!(
+            "expected str, bytes or os.PathLike object, not {}",
+            other.type_name()
+        ))),
+    }
+}
 
 /// Python's `os.path.split`.
 fn split(path: &str) -> (String, &str) {
@@ -105,7 +117,7 @@ fn relpath(_: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn realpath(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let path = absolute(&text_of(&a.first())?);
+    let path = absolute(&path_of(&a.first())?);
     // what does not exist stays as it is; the part that does is followed
     let mut known = std::path::PathBuf::from(&path);
     let mut rest = Vec::new();
@@ -124,7 +136,7 @@ fn realpath(_: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn expanduser(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let s = text_of(&a.first())?;
+    let s = path_of(&a.first())?;
     let Some(rest) = s.strip_prefix('~') else { return Ok(Value::str(s)) };
     let (user, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let home = if user.is_empty() {
@@ -144,7 +156,7 @@ fn expanduser(_: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn expandvars(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let s = text_of(&a.first())?;
+    let s = path_of(&a.first())?;
     let mut out = String::new();
     let mut rest = s.as_str();
     while let Some(i) = rest.find('$') {
@@ -168,7 +180,7 @@ fn expandvars(_: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn splitext(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let s = text_of(&a.first())?;
+    let s = path_of(&a.first())?;
     let name = s.rfind('/').map_or(0, |i| i + 1);
     let dots = s[name..].len() - s[name..].trim_start_matches('.').len();
     let at = s[name + dots..].rfind('.').map_or(s.len(), |i| name + dots + i);
@@ -214,7 +226,7 @@ fn win_split(s: &str) -> (String, String) {
 }
 
 fn win_splitdrive(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let s = text_of(&a.first())?;
+    let s = path_of(&a.first())?;
     let (drive, path) = win_drive(&s);
     Ok(Value::tuple(vec![Value::str(drive), Value::str(path)]))
 }

@@ -6,7 +6,6 @@ use crate::{Args, Error, State, Value};
 pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("capitalize", capitalize),
     ("center", center),
-    ("comment", comment),
     ("e", escape),
     ("escape", escape),
     ("forceescape", escape),
@@ -167,6 +166,13 @@ fn indent(_: &State<'_>, a: Args) -> Result<Value, Error> {
         _ => " ".repeat(usize::try_from(b.int(1, 4)?).unwrap_or(0)),
     };
     let (first, blank) = (b.truth(2, false)?, b.truth(3, false)?);
+    let value = b.get(0);
+    if !matches!(value, Value::Str(_)) {
+        return Err(Error::type_error(format!(
+            "unsupported operand type(s) for +=: '{}' and 'str'",
+            value.type_name()
+        )));
+    }
     let s = b.text(0, "")? + "\n";
     let mut lines: Vec<&str> = s.lines().collect();
     if s.ends_with("\n\n") && lines.last() != Some(&"") {
@@ -187,6 +193,14 @@ fn indent(_: &State<'_>, a: Args) -> Result<Value, Error> {
 
 fn truncate(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b = a.bind("do_truncate", &["s", "length", "killwords", "end", "leeway"], 1)?;
+    let value = b.get(0);
+    if !matches!(value, Value::Str(_)) {
+        // whatever has a length passes, if it is short
+        return match (value.len()?, b.int(1, 255)?) {
+            (n, length) if i64::try_from(n).is_ok_and(|n| n <= length + 5) => Ok(value),
+            _ => Err(Error::type_error(format!("'{}' object has no attribute 'rsplit'", value.type_name()))),
+        };
+    }
     let (s, end) = (b.text(0, "")?, b.text(3, "...")?);
     let length = usize::try_from(b.int(1, 255)?).unwrap_or(0);
     let leeway = usize::try_from(b.int(4, 5)?).unwrap_or(0);
@@ -215,6 +229,13 @@ fn wordcount(_: &State<'_>, a: Args) -> Result<Value, Error> {
 fn wordwrap(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let b =
         a.bind("do_wordwrap", &["s", "width", "break_long_words", "wrapstring", "break_on_hyphens"], 1)?;
+    let value = b.get(0);
+    if !matches!(value, Value::Str(_)) {
+        return Err(Error::type_error(format!(
+            "'{}' object has no attribute 'splitlines'",
+            value.type_name()
+        )));
+    }
     let s = b.text(0, "")?;
     let width = usize::try_from(b.int(1, 79)?).unwrap_or(1).max(1);
     let long = b.truth(2, true)?;
@@ -381,7 +402,12 @@ fn urlencode(state: &State<'_>, a: Args) -> Result<Value, Error> {
 }
 
 fn urldecode(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let s = text_of(&a.first())?.replace('+', " ");
+    let value = a.first();
+    let Some(s) = value.as_str() else {
+        let name = value.type_name();
+        return Err(Error::type_error(format!("'{name}' object has no attribute 'replace'")));
+    };
+    let s = s.replace('+', " ");
     Ok(Value::str(percent_encoding::percent_decode_str(&s).decode_utf8_lossy()))
 }
 
@@ -397,74 +423,4 @@ fn boolean(_: &State<'_>, a: Args) -> Result<Value, Error> {
         Value::Float(f) if *f == 1.0 => Value::Bool(true),
         _ => Value::Bool(false),
     })
-}
-
-/// ansible.builtin.comment.
-fn comment(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let names = [
-        "text",
-        "style",
-        "newline",
-        "prefix",
-        "prefix_count",
-        "decoration",
-        "postfix",
-        "postfix_count",
-        "beginning",
-        "end",
-    ];
-    let b = a.bind("comment", &names, 1)?;
-    let style = b.text(1, "plain")?;
-    let (beginning, decoration, end) = match style.as_str() {
-        "plain" => ("", "# ", ""),
-        "erlang" => ("", "% ", ""),
-        "c" => ("", "// ", ""),
-        "cblock" => ("/*", " * ", " */"),
-        "xml" => ("<!--", " - ", "-->"),
-        other => {
-            return Err(Error::new(
-                crate::ErrorKind::Plugin,
-                format!("Invalid style {}", crate::value::repr_str(other)),
-            ));
-        }
-    };
-    let newline = b.text(2, "\n")?;
-    let decoration = b.text(5, decoration)?;
-    let beginning = b.text(8, beginning)?;
-    let end = b.text(9, end)?;
-    let trimmed = decoration.trim_end().to_owned();
-    let prefix = b.text(3, &trimmed)?;
-    let postfix = b.text(6, &trimmed)?;
-    let repeat = |what: &str, n: i64| format!("{what}{newline}").repeat(usize::try_from(n).unwrap_or(0));
-    let mut out = String::new();
-    if !beginning.is_empty() {
-        out += &beginning;
-        out += &newline;
-    }
-    if !prefix.is_empty() {
-        out += &repeat(&prefix, b.int(4, 1)?);
-    }
-    let text = b.text(0, "")?;
-    let body: Vec<String> = text
-        .split(newline.as_str())
-        .map(|l| {
-            if l.is_empty() && text.contains(&newline) {
-                decoration.trim_end().to_owned()
-            } else {
-                format!("{decoration}{l}")
-            }
-        })
-        .collect();
-    out += &body.join(&newline);
-    if !postfix.is_empty() {
-        let n = usize::try_from(b.int(7, 1)?).unwrap_or(0);
-        out += &format!("{newline}{postfix}").repeat(n);
-    } else if decoration.is_empty() {
-        out += &newline;
-    }
-    if !end.is_empty() {
-        out += &newline;
-        out += &end;
-    }
-    Ok(Value::str(out))
 }
