@@ -111,6 +111,8 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
                             "encoding",
                             "case_sensitive",
                             "allow_no_value",
+                            "allow_none",
+                            "interpolation",
                         ]
                         .contains(&k) =>
                     {
@@ -146,7 +148,7 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
         let path = cx.find("files", &file).ok_or_else(|| Error::new("Invalid filename None."))?;
         let text = cx.read(&path, get("encoding").as_deref())?;
         let case = flag("case_sensitive");
-        let sections = parse(&text, properties, case, flag("allow_no_value")).map_err(|e| {
+        let sections = parse(&text, properties, case, flag("allow_no_value") || flag("allow_none")).map_err(|e| {
             let name = file.rsplit('/').next().unwrap_or(&file);
             match e.brief().contains("already exists") {
                 true => Error::new(format!("Duplicate option in '{name}': {}", e.brief())),
