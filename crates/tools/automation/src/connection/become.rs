@@ -6,6 +6,7 @@
 //!        ◄── BECOME-SUCCESS-key: what follows is the command's
 //! ```
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -261,6 +262,17 @@ fn scrub(err: &[u8], r#become: &Become, key: &str) -> Vec<u8> {
 /// Where `needle` is.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+/// A word that no prompt or output contains by chance.
+pub fn key() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let mut random = [0; 16];
+    // SAFETY: the buffer and its length belong together; a failure leaves zeros, and the counter still tells keys apart.
+    unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+    let letter = |b: u8| char::from(b'a' + b % 26);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    random.iter().map(|b| letter(*b)).chain((0..4).map(|n| letter((count >> (4 * n) & 15) as u8))).collect()
 }
 
 #[cfg(test)]

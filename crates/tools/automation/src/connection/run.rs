@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,7 +11,7 @@ use pileus_modules::frame::{CHUNK_BYTES, Frame};
 use pileus_modules::{Call, FetchReply, FetchRequest, Map, Stream};
 use serde_json::Value;
 
-use super::r#become::negotiate;
+use super::r#become::{key, negotiate};
 use super::bootstrap;
 use super::docker::Docker;
 use super::local::Local;
@@ -308,7 +307,13 @@ impl Connection {
         // The connection's own time is over then; the prompt has a little more.
         let more = if self.transport.name() == "local" { 0 } else { 2 };
         let wait = Duration::from_secs(self.options.timeout_s + more);
-        let (stdout, stderr) = negotiate(&mut spawned, user, &key, wait)?;
+        let talked = negotiate(&mut spawned, user, &key, wait);
+        if talked.is_err()
+            && let Some(input) = &mut spawned.input
+        {
+            input.end();
+        }
+        let (stdout, stderr) = talked?;
         Ok((spawned, stdout, stderr))
     }
 
@@ -482,15 +487,4 @@ fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
         client_key: text("client_key"),
         ca_path: text("ca_path"),
     }
-}
-
-/// A word that no prompt or output contains by chance.
-fn key() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let mut random = [0; 16];
-    // SAFETY: the buffer and its length belong together; a failure leaves zeros, and the counter still tells keys apart.
-    unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
-    let letter = |b: u8| char::from(b'a' + b % 26);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    random.iter().map(|b| letter(*b)).chain((0..4).map(|n| letter((count >> (4 * n) & 15) as u8))).collect()
 }

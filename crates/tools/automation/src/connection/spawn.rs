@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::Error;
@@ -31,6 +33,9 @@ pub trait Input: Send {
     fn write_static(&mut self, bytes: &'static [u8]) -> io::Result<()> {
         self.write(bytes)
     }
+
+    /// Ends the command, as far as what carries it can: nobody waits for it any more.
+    fn end(&mut self) {}
 }
 
 /// A running command.
@@ -53,10 +58,25 @@ pub trait Transport: Send + Sync {
     fn close(&self) {}
 }
 
-impl Input for ChildStdin {
+/// The input of a program here, the leader of its process group.
+struct Piped {
+    stdin: ChildStdin,
+    group: libc::pid_t,
+    /// Whether it was reaped: its number may be another's then.
+    ended: Arc<AtomicBool>,
+}
+
+impl Input for Piped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)?;
-        self.flush()
+        self.stdin.write_all(bytes)?;
+        self.stdin.flush()
+    }
+
+    fn end(&mut self) {
+        if !self.ended.load(Ordering::Acquire) {
+            // SAFETY: killpg has no preconditions; a group that is gone is no error.
+            unsafe { libc::killpg(self.group, libc::SIGTERM) };
+        }
     }
 }
 
@@ -69,12 +89,15 @@ pub fn program(argv: &[OsString], environment: &[(String, String)]) -> io::Resul
     command.process_group(0);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (sender, events) = sync_channel(BACKLOG);
-    let input = child.stdin.take().map(|stdin| Box::new(stdin) as Box<dyn Input>);
-    std::thread::Builder::new().name("command".into()).spawn(move || watch(child, &sender))?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let group = child.id() as libc::pid_t;
+    let piped = |stdin| Box::new(Piped { stdin, group, ended: ended.clone() }) as Box<dyn Input>;
+    let input = child.stdin.take().map(piped);
+    std::thread::Builder::new().name("command".into()).spawn(move || watch(child, &sender, &ended))?;
     Ok(Spawned { input, events })
 }
 
-fn watch(mut child: Child, sender: &SyncSender<Event>) {
+fn watch(mut child: Child, sender: &SyncSender<Event>, ended: &AtomicBool) {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         if let Some(stderr) = stderr {
@@ -84,7 +107,9 @@ fn watch(mut child: Child, sender: &SyncSender<Event>) {
             forward(stdout, Event::Out, sender);
         }
     });
-    if let Ok(status) = child.wait() {
+    let status = child.wait();
+    ended.store(true, Ordering::Release);
+    if let Ok(status) = status {
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         // Nobody may be listening any more.
         let _ = sender.send(Event::Exit(code));

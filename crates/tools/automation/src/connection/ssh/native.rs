@@ -397,25 +397,38 @@ async fn start(
     Ok(Spawned { input: Some(Box::new(Writer(bytes))), events })
 }
 
-struct Writer(UnboundedSender<Cow<'static, [u8]>>);
+/// What goes to a command.
+enum Piece {
+    Bytes(Cow<'static, [u8]>),
+    /// The signal that ends it.
+    Term,
+}
+
+struct Writer(UnboundedSender<Piece>);
 
 impl Input for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.send(Cow::Owned(bytes.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.0.send(Piece::Bytes(Cow::Owned(bytes.to_vec()))).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn write_static(&mut self, bytes: &'static [u8]) -> io::Result<()> {
-        self.0.send(Cow::Borrowed(bytes)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.0.send(Piece::Bytes(Cow::Borrowed(bytes))).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn end(&mut self) {
+        // Without a channel there is no command any more.
+        let _ = self.0.send(Piece::Term);
     }
 }
 
 /// Writes what comes; then the input's end.
-async fn send(write: ChannelWriteHalf<client::Msg>, mut pieces: UnboundedReceiver<Cow<'static, [u8]>>) {
+async fn send(write: ChannelWriteHalf<client::Msg>, mut pieces: UnboundedReceiver<Piece>) {
     while let Some(piece) = pieces.recv().await {
         let sent = match piece {
-            Cow::Owned(bytes) => write.data_bytes(bytes).await,
+            Piece::Term => write.signal(russh::Sig::TERM).await,
+            Piece::Bytes(Cow::Owned(bytes)) => write.data_bytes(bytes).await,
             // In parts, so that what waits to be sent is never the whole of it for every host.
-            Cow::Borrowed(bytes) => {
+            Piece::Bytes(Cow::Borrowed(bytes)) => {
                 let mut sent = Ok(());
                 for part in bytes.chunks(PART_BYTES) {
                     sent = write.data_bytes(part).await;

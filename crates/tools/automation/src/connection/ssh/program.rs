@@ -207,6 +207,10 @@ impl spawn::Input for Holding {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.input.write(bytes)
     }
+
+    fn end(&mut self) {
+        self.input.end();
+    }
 }
 
 #[cfg(test)]
