@@ -11,7 +11,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::Error;
-use super::spawn::{Event, Spawned, quote};
+use super::spawn::{Event, Spawned, Transport, quote};
 
 /// Who a task becomes, and how (the become plugins' options).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -262,6 +262,21 @@ fn scrub(err: &[u8], r#become: &Become, key: &str) -> Vec<u8> {
 /// Where `needle` is.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+/// Ends a command that never became the user: its process group, found by the key in its arguments. sshd passes no
+/// signals on to a session of root's.
+pub fn end(transport: &dyn Transport, shell: &str, key: &str, wait: Duration) {
+    // The pattern doesn't match itself.
+    let script = format!(
+        "for p in /proc/[0-9]*; do grep -qs 'BECOME-SUCCES[S]-{key}' $p/cmdline && kill -s TERM -- -${{p##*/}} ${{p##*/}}; done"
+    );
+    let Ok(spawned) = transport.spawn(&format!("{shell} -c {}", quote(&script)), false) else { return };
+    let deadline = Instant::now() + wait;
+    // Its end is waited for, so that nothing of the command is there when the task has failed; a lost host isn't.
+    while let Ok(Event::Out(_) | Event::Err(_)) =
+        spawned.events.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+    {}
 }
 
 /// A word that no prompt or output contains by chance.

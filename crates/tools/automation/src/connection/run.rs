@@ -11,7 +11,7 @@ use pileus_modules::frame::{CHUNK_BYTES, Frame};
 use pileus_modules::{Call, FetchReply, FetchRequest, Map, Stream};
 use serde_json::Value;
 
-use super::r#become::{key, negotiate};
+use super::r#become::{self, key, negotiate};
 use super::bootstrap;
 use super::docker::Docker;
 use super::local::Local;
@@ -312,6 +312,9 @@ impl Connection {
             && let Some(input) = &mut spawned.input
         {
             input.end();
+            if self.transport.name() != "local" {
+                r#become::end(&*self.transport, shell, &key, wait);
+            }
         }
         let (stdout, stderr) = talked?;
         Ok((spawned, stdout, stderr))
