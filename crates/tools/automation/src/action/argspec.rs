@@ -86,7 +86,7 @@ fn check(spec: &Dict, given: &Dict, within: &str, errors: &mut Vec<String>) {
             }
             continue;
         };
-        if v.is_none() {
+        if v.is_none() && !required {
             continue;
         }
         let kind =
@@ -170,6 +170,7 @@ fn convert(v: &Value, kind: &str) -> Result<Value, String> {
                 Value::Int(s.trim().parse().map_err(|_| format!("\"{s}\" cannot be converted to an int"))?)
             }
             Value::Float(f) if f.fract() == 0.0 => Value::Int(*f as i64),
+            Value::None => return Err("\"None\" cannot be converted to an int".into()),
             _ => return Err(format!("{} cannot be converted to an int", class())),
         },
         "float" => match v {

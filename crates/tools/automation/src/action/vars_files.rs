@@ -95,7 +95,8 @@ pub fn include_vars(cx: &mut Cx<'_>) -> Outcome {
                     &format!("{f} does not have a valid extension: {}", extensions.join(", ")),
                 ));
             }
-            secret |= load(cx, &f, &facts, &mut used, deep)?;
+            // a directory's files replace each other's variables, whatever becomes of older ones
+            secret |= load(cx, &f, &facts, &mut used, false)?;
         }
     } else {
         if cx.args.contains("dir") {

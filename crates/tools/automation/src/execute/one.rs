@@ -224,6 +224,20 @@ impl One<'_> {
             Ok(d) => d,
             Err(e) => return fail(task_failed(e), None),
         };
+        const DELEGATED: &str = "ansible_delegated_vars";
+        match &delegate {
+            None => vars.locals.retain(|(name, _)| &**name != DELEGATED),
+            Some(to) => {
+                let mut of_host = Vars::new(self.world, Some(self.run), Some(to), None);
+                // it stands in for the host whose task this is
+                of_host.set("inventory_hostname", Value::str(&**self.host));
+                if of_host.stored("ansible_host").is_none() {
+                    of_host.set("ansible_host", Value::str(&**to));
+                }
+                let of_host = Value::object(crate::vars::hostvars::AllVars { vars: of_host });
+                vars.set(DELEGATED, Value::dict([(Value::str(&**to), of_host)]));
+            }
+        }
         match self.conditions(K::When, vars) {
             Ok(Ok(())) => {}
             Ok(Err(condition)) => {

@@ -252,6 +252,12 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                     }
                     Value::Dict(d) => {
                         let d = d.copy();
+                        if let Some(Value::Dict(more)) = d.get("args") {
+                            d.remove("args");
+                            for (k, v) in more.items() {
+                                d.insert(k, v);
+                            }
+                        }
                         match d.remove("module") {
                             Some(Value::Str(m)) => {
                                 let (action, rest) = split_action(&m);

@@ -77,6 +77,9 @@ impl One<'_> {
             }
             let done = self.once(vars, out);
             let value = done.value;
+            if let Some(r) = self.register() {
+                vars.set(&r, Value::Dict(clean(&value)));
+            }
             // the next item sees what this one has set
             if matches!(&*self.task.action, "set_fact" | "include_vars")
                 && let Some(Value::Dict(facts)) = value.get("ansible_facts")
@@ -100,7 +103,11 @@ impl One<'_> {
             }
             no_log |= done.fields.no_log;
             let label = match &control.label {
-                Some(l) => self.world.resolve(l, vars).unwrap_or_else(|_| item.clone()),
+                Some(l) => self.world.resolve(l, vars).unwrap_or_else(|e| {
+                    value.insert("failed", true);
+                    value.insert("msg", format!("Failed to template loop_control.label: {}", Error::from(e)));
+                    item.clone()
+                }),
                 None => item.clone(),
             };
             value.insert("_ansible_item_label", label.clone());

@@ -256,7 +256,7 @@ impl Builder<'_> {
         args.insert("provided_arguments", Value::Dict(provided));
         let context = Dict::new();
         context.insert("type", "role");
-        context.insert("name", &*role.name);
+        context.insert("name", role.name.rsplit('.').next().unwrap_or(&role.name));
         context.insert("argument_spec_name", entry.as_str());
         context.insert("path", &*role.path);
         args.insert("validate_args_context", Value::Dict(context));
