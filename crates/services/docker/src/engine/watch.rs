@@ -54,8 +54,10 @@ impl Docker {
         let (docker, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             let (to, mut kills) = mpsc::unbounded_channel();
-            // Where nobody listens any more the container has ended.
-            let killed = move || drop(to.send(()));
+            let killed = move || {
+                // nobody waits any more once the container has ended
+                let _ = to.send(());
+            };
             let (state, ()) = tokio::join!(
                 async {
                     let state = docker.host.watch_container(&id, &killed).await;

@@ -148,13 +148,14 @@ pub fn ini(terms: &[Value], cx: &Cx<'_>) -> Found {
         let path = cx.find("files", &file).ok_or_else(|| Error::new("Invalid filename None."))?;
         let text = cx.read(&path, get("encoding").as_deref())?;
         let case = flag("case_sensitive");
-        let sections = parse(&text, properties, case, flag("allow_no_value") || flag("allow_none")).map_err(|e| {
-            let name = file.rsplit('/').next().unwrap_or(&file);
-            match e.brief().contains("already exists") {
-                true => Error::new(format!("Duplicate option in '{name}': {}", e.brief())),
-                false => e,
-            }
-        })?;
+        let sections =
+            parse(&text, properties, case, flag("allow_no_value") || flag("allow_none")).map_err(|e| {
+                let name = file.rsplit('/').next().unwrap_or(&file);
+                match e.brief().contains("already exists") {
+                    true => Error::new(format!("Duplicate option in '{name}': {}", e.brief())),
+                    false => e,
+                }
+            })?;
         if !sections.iter().any(|(n, _)| *n == section) {
             let name = file.rsplit('/').next().unwrap_or(&file);
             return Err(Error::new(format!("No section '{section}' in '{name}'.")));

@@ -216,7 +216,9 @@ impl Engine {
             }
             other if allow_broken => self.resolve(other, scope)?,
             _ => {
-                return Err(Error::type_error("Conditional expressions must be strings.").help(BROKEN_ALLOWED));
+                return Err(
+                    Error::type_error("Conditional expressions must be strings.").help(BROKEN_ALLOWED)
+                );
             }
         };
         match &value {

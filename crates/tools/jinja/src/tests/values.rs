@@ -197,7 +197,7 @@ fn uri(a: Args, url: bool) -> Result<bool, Error> {
     }
     if let Some(v) = b.opt(1).filter(|v| !v.is_none()) {
         let names: Result<Vec<String>, Error> = v.to_vec()?.iter().map(Value::to_text).collect();
-        if !names?.iter().any(|n| *n == scheme) {
+        if !names?.contains(&scheme) {
             return Ok(false);
         }
     }
