@@ -238,6 +238,13 @@ pub fn module(cx: &mut Cx<'_>, name: &str) -> Outcome {
 /// # Errors
 /// As [`module`].
 pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome {
+    let text = |key: &str| args.get(key).and_then(Json::as_str);
+    if crate::playbook::names::short(name) == "user"
+        && text("state") == Some("absent")
+        && let Some(user) = text("name").or_else(|| text("user"))
+    {
+        connect(cx)?.0.leave(user);
+    }
     // a module in Python of that name, beside the playbook or role, comes before ours
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
     if own.is_none()

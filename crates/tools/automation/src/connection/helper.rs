@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use pileus_modules::Map;
+use parking_lot::{Condvar, Mutex};
 use pileus_modules::frame::{Decoder, Frame, HELLO};
+use pileus_modules::{FetchRequest, Map};
 use serde_json::Value;
 
 use super::r#become::find;
@@ -17,8 +17,9 @@ use super::{Error, bootstrap};
 
 /// A running helper of one user on one host.
 pub struct Helper {
-    input: Mutex<Box<dyn Input>>,
-    waiting: Arc<Mutex<Waiting>>,
+    /// Gone once no more is to be asked.
+    input: Mutex<Option<Box<dyn Input>>>,
+    waiting: Arc<(Mutex<Waiting>, Condvar)>,
     next: AtomicU64,
     hello: Map,
     lost: String,
@@ -88,7 +89,7 @@ impl Helper {
                 _ => return Err(Error::Unreachable(unreachable(lost, &errors))),
             }
         };
-        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let waiting = Arc::new((Mutex::new(Waiting::default()), Condvar::new()));
         let (events, shared) = (spawned.events, waiting.clone());
         std::thread::Builder::new()
             .name("helper".into())
@@ -96,7 +97,7 @@ impl Helper {
             .spawn(move || read(&events, decoder, &shared))
             .map_err(|e| Error::Failed(format!("no thread for the helper: {e}")))?;
         Ok(Some(Helper {
-            input: Mutex::new(input),
+            input: Mutex::new(Some(input)),
             waiting,
             next: AtomicU64::new(1),
             hello,
@@ -119,7 +120,15 @@ impl Helper {
 
     /// Whether it can still be asked.
     pub fn is_alive(&self) -> bool {
-        !self.waiting.lock().ended
+        !self.waiting.0.lock().ended
+    }
+
+    /// Ends it, and waits until it has ended, at most so long.
+    pub fn finish(&self, wait: Duration) {
+        *self.input.lock() = None;
+        let mut waiting = self.waiting.0.lock();
+        let deadline = Instant::now() + wait;
+        while !waiting.ended && !self.waiting.1.wait_until(&mut waiting, deadline).timed_out() {}
     }
 
     /// Sends a request (its id is set here); its answers come through the receiver, which ends when the helper is lost.
@@ -128,7 +137,7 @@ impl Helper {
         frame.head.insert("id".into(), id.into());
         let (sender, receiver) = channel();
         {
-            let mut waiting = self.waiting.lock();
+            let mut waiting = self.waiting.0.lock();
             if waiting.ended {
                 return Err(Error::Unreachable(self.lost.clone()));
             }
@@ -140,10 +149,9 @@ impl Helper {
 
     /// Sends a frame of a request that is running.
     pub fn send(&self, frame: &Frame) -> Result<(), Error> {
-        self.input
-            .lock()
-            .write(&frame.encode())
-            .map_err(|e| Error::Unreachable(format!("{}: {e}", self.lost)))
+        let mut input = self.input.lock();
+        let Some(input) = input.as_mut() else { return Err(Error::Unreachable(self.lost.clone())) };
+        input.write(&frame.encode()).map_err(|e| Error::Unreachable(format!("{}: {e}", self.lost)))
     }
 
     /// Sends a request and hands every answer to `each` until it gives a value.
@@ -158,7 +166,7 @@ impl Helper {
                 break Ok(value);
             }
         };
-        self.waiting.lock().senders.remove(&id);
+        self.waiting.0.lock().senders.remove(&id);
         outcome
     }
 }
@@ -172,7 +180,7 @@ fn unreachable(lost: &str, errors: &[u8]) -> String {
 }
 
 /// Hands answers out until the helper ends; then nobody waits any more.
-fn read(events: &Receiver<Event>, mut decoder: Decoder, waiting: &Mutex<Waiting>) {
+fn read(events: &Receiver<Event>, mut decoder: Decoder, (waiting, changed): &(Mutex<Waiting>, Condvar)) {
     'lost: loop {
         loop {
             match decoder.take() {
@@ -202,4 +210,34 @@ fn read(events: &Receiver<Event>, mut decoder: Decoder, waiting: &Mutex<Waiting>
     let mut waiting = waiting.lock();
     waiting.ended = true;
     waiting.senders.clear();
+    changed.notify_all();
+}
+
+/// What a module on the host wants fetched.
+pub fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_string);
+    let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let pair = |v: &Value| Some((v.get(0)?.as_str()?.to_string(), v.get(1)?.as_str()?.to_string()));
+    FetchRequest {
+        url: text("url").unwrap_or_default(),
+        method: text("method").unwrap_or_default(),
+        headers: fields
+            .get("headers")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(pair)
+            .collect(),
+        body,
+        timeout_s: fields.get("timeout_s").and_then(Value::as_u64).unwrap_or(10),
+        validate_certs: flag("validate_certs"),
+        follow_redirects: text("follow_redirects").unwrap_or_default(),
+        auth: fields.get("auth").and_then(pair),
+        force_basic_auth: flag("force_basic_auth"),
+        use_proxy: flag("use_proxy"),
+        unix_socket: text("unix_socket"),
+        client_cert: text("client_cert"),
+        client_key: text("client_key"),
+        ca_path: text("ca_path"),
+    }
 }

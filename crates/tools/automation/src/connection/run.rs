@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::r#become::{self, key, negotiate};
 use super::bootstrap;
 use super::docker::Docker;
+use super::helper::fetch_request;
 use super::local::Local;
 use super::spawn::{Event, Spawned, Transport, quote};
 use super::ssh;
@@ -151,6 +152,17 @@ impl Connection {
     pub fn close(&self) {
         self.helpers.lock().clear();
         self.transport.close();
+    }
+
+    /// Ends the helpers of a user there, who is to be removed: no process of his may be left.
+    pub fn leave(&self, user: &str) {
+        let his = |key: &Option<Become>| key.as_ref().is_some_and(|b| b.user == user);
+        let states: Vec<_> = self.helpers.lock().extract_if(|key, _| his(key)).collect();
+        for (_, state) in states {
+            if let HelperState::Running(helper) = &*state.lock() {
+                helper.finish(Duration::from_secs(5));
+            }
+        }
     }
 
     /// Runs a native module: in this process for `local` without become, else by the helper.
@@ -462,32 +474,4 @@ fn module_frame(call: &ModuleCall, op: &str) -> Frame {
         frame = frame.with("tmpdir", directory.to_string_lossy());
     }
     frame
-}
-
-fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_string);
-    let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let pair = |v: &Value| Some((v.get(0)?.as_str()?.to_string(), v.get(1)?.as_str()?.to_string()));
-    FetchRequest {
-        url: text("url").unwrap_or_default(),
-        method: text("method").unwrap_or_default(),
-        headers: fields
-            .get("headers")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(pair)
-            .collect(),
-        body,
-        timeout_s: fields.get("timeout_s").and_then(Value::as_u64).unwrap_or(10),
-        validate_certs: flag("validate_certs"),
-        follow_redirects: text("follow_redirects").unwrap_or_default(),
-        auth: fields.get("auth").and_then(pair),
-        force_basic_auth: flag("force_basic_auth"),
-        use_proxy: flag("use_proxy"),
-        unix_socket: text("unix_socket"),
-        client_cert: text("client_cert"),
-        client_key: text("client_key"),
-        ca_path: text("ca_path"),
-    }
 }
