@@ -156,7 +156,6 @@ fn urlize(_: &State<'_>, a: Args) -> Result<Value, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     /// The answers are the reference's.
     #[test]
