@@ -36,7 +36,9 @@ impl Program {
         let has_path = extra.iter().any(|a| a.to_lowercase().contains("controlpath"));
         let mut words: Vec<String> = extra;
         if options.verbosity > 0 {
-            words.insert(0, format!("-{}", "v".repeat(usize::from(options.verbosity.min(6)))));
+            // A verbose master keeps our streams open as long as it persists; and each connection is to be seen.
+            let told = format!("-{}", "v".repeat(usize::from(options.verbosity.min(6))));
+            words.splice(0..0, [told, "-oControlPath=none".into()]);
         }
         let mut option = |text: String| words.extend(["-o".to_string(), text]);
         if !options.host_key_checking {
