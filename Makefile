@@ -1,7 +1,6 @@
 # One entry for every task; the logic is in scripts/ and xtask/.
 .PHONY: help setup build demo test lint bench tempest oci-validation side-by-side crash \
-        clients docker-py ansible-targets ansible-wheels guest install
-        clients docker-py ansible-targets ansible-fuzz guest install
+        clients docker-py ansible-targets ansible-wheels ansible-fuzz guest install
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
