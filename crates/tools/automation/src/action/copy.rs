@@ -180,7 +180,7 @@ pub fn bytes(cx: &mut Cx<'_>, data: &[u8], name: &str, from: Option<&str>) -> Ou
         let lost = |e: std::io::Error| Failure::Error(Error::new(e.to_string()));
         let dir = tempfile::Builder::new().prefix("ansible-tmp-").tempdir().map_err(lost)?;
         // called as the reference calls it, with the ending that `validate` may look at
-        let ending = Path::new(name).extension();
+        let ending = Path::new(name).extension().or_else(|| Path::new(&target).extension());
         let ending = ending.map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
         let path = dir.path().join(format!(".source{ending}"));
         fs::write(&path, data).map_err(lost)?;

@@ -168,24 +168,6 @@ impl Default {
         dump::results(d, dump::indent(d, self.pretty), self.format)
     }
 
-    fn warnings(&self, d: &Dict) {
-        if !config::current().bool("ACTION_WARNINGS") {
-            return;
-        }
-        if let Some(list) = d.get("warnings") {
-            for w in crate::playbook::keyword::items(&list) {
-                display::warning(&w.to_text().unwrap_or_default());
-            }
-        }
-        if let Some(list) = d.get("deprecations") {
-            for w in crate::playbook::keyword::items(&list) {
-                let msg = w.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                let version = w.get("version").and_then(|m| m.to_text().ok()).unwrap_or_default();
-                display::deprecated(&msg, &version, None);
-            }
-        }
-    }
-
     /// Prints why a result failed; with `no_log`, nothing.
     fn exception(&self, r: &TaskResult, error: Option<&crate::Error>) {
         let Some(e) = error else { return };
@@ -260,7 +242,7 @@ impl Callback for Default {
         }
         self.ensure_banner(r);
         let (word, color) = if changed { ("changed", &self.colors.changed) } else { ("ok", &self.colors.ok) };
-        self.warnings(&r.value);
+        dump::warnings(&r.value);
         if r.looped && !r.items.is_empty() {
             return;
         }
@@ -279,7 +261,7 @@ impl Callback for Default {
         if whole {
             self.exception(r, r.error.as_ref());
         }
-        self.warnings(&r.value);
+        dump::warnings(&r.value);
         if whole {
             self.path(r);
             let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
@@ -300,7 +282,7 @@ impl Callback for Default {
             return;
         }
         self.ensure_banner(r);
-        self.warnings(&r.value);
+        dump::warnings(&r.value);
         // of a loop the items are told; the whole is told too
         let mut text = format!("skipping: [{}]", r.host);
         if dump::verbose(&r.value, r.fields.no_log) {
@@ -330,7 +312,7 @@ impl Callback for Default {
         if flag(value, "failed") || flag(value, "unreachable") {
             self.ensure_banner(r);
             self.exception(r, item.error.as_ref());
-            self.warnings(value);
+            dump::warnings(value);
             let shown = keep(&dump::cleaned(value, &r.task, no_log), value, no_log);
             let text = format!("failed: [{host}] (item={label}) => {}", self.text(&shown));
             self.complain(&text, &self.colors.error);
@@ -357,7 +339,7 @@ impl Callback for Default {
             return;
         }
         self.ensure_banner(r);
-        self.warnings(value);
+        dump::warnings(value);
         let (word, color) = if changed { ("changed", &self.colors.changed) } else { ("ok", &self.colors.ok) };
         let mut text = format!("{word}: [{host}] => (item={label})");
         if dump::verbose(value, no_log) {

@@ -85,6 +85,25 @@ pub fn indent(d: &Dict, pretty: Option<bool>) -> Option<usize> {
     pretty.unwrap_or_else(whole).then_some(INDENT)
 }
 
+/// Says the warnings and deprecations of a result.
+pub fn warnings(d: &Dict) {
+    if !crate::config::current().bool("ACTION_WARNINGS") {
+        return;
+    }
+    if let Some(list) = d.get("warnings") {
+        for w in crate::playbook::keyword::items(&list) {
+            display::warning(&w.to_text().unwrap_or_default());
+        }
+    }
+    if let Some(list) = d.get("deprecations") {
+        for w in crate::playbook::keyword::items(&list) {
+            let msg = w.get("msg").and_then(|m| m.to_text().ok()).unwrap_or_default();
+            let version = w.get("version").and_then(|m| m.to_text().ok()).unwrap_or_default();
+            display::deprecated(&msg, &version, None);
+        }
+    }
+}
+
 /// The text of a result.
 pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
     let out = Dict::new();

@@ -31,6 +31,7 @@ fn raw(r: &TaskResult, caption: &str) -> String {
 
 impl Minimal {
     fn show(r: &TaskResult, caption: &str, color: &str) {
+        dump::warnings(&r.value);
         let shown = dump::cleaned(&r.value, &r.task, r.fields.no_log);
         let out = if RAW.contains(&&*r.task.action) && !r.value.contains("ansible_job_id") && !r.fields.no_log
         {

@@ -122,18 +122,19 @@ impl Run {
                     );
                     continue;
                 };
-                match world.files.load(path)? {
-                    Value::Dict(d) => {
-                        out.push(d);
-                        self.files.lock().insert(host.clone(), Arc::new(out.clone()));
-                    }
-                    Value::None => {}
-                    other => {
-                        return Err(Error::new(format!(
-                            "Invalid variable file contents: {path} must contain a dictionary of variables, got: {}",
-                            other.type_name()
-                        )));
-                    }
+                let value = world.files.load(path)?;
+                // a dictionary, or several in a list
+                for item in crate::playbook::keyword::items(&value) {
+                    let Value::Dict(d) = item else {
+                        return Err(Error::parser("Invalid variable file contents.")
+                            .at(item.origin().or(value.origin()).cloned())
+                            .help(
+                                "Variable files must contain either a dictionary of variables, or a list of \
+                                 dictionaries.",
+                            ));
+                    };
+                    out.push(d);
+                    self.files.lock().insert(host.clone(), Arc::new(out.clone()));
                 }
                 found = true;
                 break;

@@ -20,7 +20,7 @@ pub fn add_path_info(result: &mut Map) {
     result.insert("gid".into(), meta.gid().into());
     result.insert("owner".into(), users::user_name(meta.uid()).into());
     result.insert("group".into(), users::group_name(meta.gid()).into());
-    result.insert("mode".into(), format!("{:04o}", meta.permissions().mode() & 0o7777).into());
+    result.insert("mode".into(), format!("0{:03o}", meta.permissions().mode() & 0o7777).into());
     let state = if meta.is_symlink() {
         "link"
     } else if meta.is_dir() {

@@ -156,6 +156,9 @@ impl Shipper {
             place = Some(back);
             if records.is_empty() {
                 if over {
+                    if let Some(sink) = self.sink.take() {
+                        sink.close().await;
+                    }
                     return;
                 }
                 tokio::select! {

@@ -16,6 +16,8 @@ use crate::{
 
 /// How long the other side is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the other side is waited for to end a stream that we have ended.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Where this host's own syslog may listen.
 const HERE: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 
@@ -119,6 +121,20 @@ impl Sink {
                 return Err("Unix syslog delivery error".into());
             }
         })
+    }
+
+    /// Ends the way once all is sent. A stream that is closed while something of the other side's is unread (TLS'
+    /// tickets) is reset, and what was sent last can be lost there: so it is ended, and the other side's end awaited.
+    pub async fn close(self) {
+        if let Self::Stream(mut stream) = self {
+            let farewell = async {
+                stream.shutdown().await?;
+                while stream.read(&mut [0; 256]).await? > 0 {}
+                io::Result::Ok(())
+            };
+            // Who doesn't answer has had his time.
+            let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        }
     }
 
     /// Sends a message; once the other side has confirmed it where that is asked for.
