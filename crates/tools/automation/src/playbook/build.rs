@@ -5,6 +5,7 @@ mod roles;
 use imports::include_keywords;
 use roles::role_args;
 mod imports;
+pub(crate) use imports::Level;
 
 use std::path::Path;
 use std::sync::Arc;

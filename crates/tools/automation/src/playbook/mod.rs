@@ -142,6 +142,7 @@ pub fn plays(
         };
         let named = imports.render_import(&named, &inner_vars)?.to_text().map_err(Error::from)?;
         let file = files.playbook(named.trim(), &directory);
+        let _level = build::Level::enter().map_err(|e| e.at(entry.origin().cloned()))?;
         let mut inner = plays(files, &file, imports, &inner_when, &inner_vars)
             .map_err(|e| e.at(entry.origin().cloned()))?;
         for p in &mut inner {

@@ -12,8 +12,9 @@ impl Parser<'_> {
     /// An expression, with `a if b else c`.
     pub fn expression(&mut self) -> Result<Expr, Error> {
         self.enter()?;
-        let mut expr = self.or()?;
+        let (mut expr, mut links) = (self.or()?, 0);
         while self.skip_name("if") {
+            self.link(&mut links)?;
             self.soft += 1;
             let test = self.or()?;
             let other = if self.skip_name("else") { Some(Box::new(self.expression()?)) } else { None };
@@ -25,16 +26,18 @@ impl Parser<'_> {
     }
 
     pub fn or(&mut self) -> Result<Expr, Error> {
-        let mut left = self.and()?;
+        let (mut left, mut links) = (self.and()?, 0);
         while self.skip_name("or") {
+            self.link(&mut links)?;
             left = Expr::Or(Box::new(left), Box::new(self.and()?));
         }
         Ok(left)
     }
 
     fn and(&mut self) -> Result<Expr, Error> {
-        let mut left = self.not()?;
+        let (mut left, mut links) = (self.not()?, 0);
         while self.skip_name("and") {
+            self.link(&mut links)?;
             left = Expr::And(Box::new(left), Box::new(self.not()?));
         }
         Ok(left)
@@ -75,8 +78,9 @@ impl Parser<'_> {
     }
 
     fn sum(&mut self) -> Result<Expr, Error> {
-        let mut left = self.concat()?;
+        let (mut left, mut links) = (self.concat()?, 0);
         loop {
+            self.link(&mut links)?;
             let op = match self.tok() {
                 Tok::Op("+") => Op::Add,
                 Tok::Op("-") => Op::Sub,
@@ -100,8 +104,9 @@ impl Parser<'_> {
     }
 
     fn product(&mut self) -> Result<Expr, Error> {
-        let mut left = self.power()?;
+        let (mut left, mut links) = (self.power()?, 0);
         loop {
+            self.link(&mut links)?;
             let op = match self.tok() {
                 Tok::Op("*") => Op::Mul,
                 Tok::Op("/") => Op::Div,
@@ -115,8 +120,9 @@ impl Parser<'_> {
     }
 
     fn power(&mut self) -> Result<Expr, Error> {
-        let mut left = self.unary(true)?;
+        let (mut left, mut links) = (self.unary(true)?, 0);
         while self.skip_op("**") {
+            self.link(&mut links)?;
             left = Expr::Binary(Op::Pow, Box::new(left), Box::new(self.unary(true)?));
         }
         Ok(left)
@@ -265,7 +271,9 @@ impl Parser<'_> {
     }
 
     pub fn postfix(&mut self, mut node: Expr) -> Result<Expr, Error> {
+        let mut links = 0;
         loop {
+            self.link(&mut links)?;
             node = if self.skip_op(".") {
                 match self.next() {
                     Tok::Name(n) => {
@@ -370,7 +378,9 @@ impl Parser<'_> {
     }
 
     fn filters_and_tests(&mut self, mut node: Expr) -> Result<Expr, Error> {
+        let mut links = 0;
         loop {
+            self.link(&mut links)?;
             node = if self.is_op("|") {
                 self.filter(Some(node), false)?
             } else if self.is_name("is") {
@@ -395,7 +405,9 @@ impl Parser<'_> {
 
     /// `| name(args) | …` after `node`; `inline` without the first bar.
     pub fn filter(&mut self, mut node: Option<Expr>, mut inline: bool) -> Result<Expr, Error> {
+        let mut links = 0;
         loop {
+            self.link(&mut links)?;
             if !inline {
                 self.expect_op("|")?;
             }

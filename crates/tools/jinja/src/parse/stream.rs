@@ -10,6 +10,8 @@ use crate::{Error, Syntax};
 
 /// Levels of nesting past which a template is refused.
 const MAX_DEPTH: u32 = 150;
+/// How many links a chain may have (`a + b + …`, `x | f | …`): each is a level of the tree.
+const MAX_LINKS: u32 = 400;
 
 pub(crate) struct Parser<'a> {
     tokens: Vec<Token>,
@@ -130,6 +132,14 @@ impl<'a> Parser<'a> {
     pub fn enter(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
+            return Err(Error::limit("the template is nested too deeply"));
+        }
+        Ok(())
+    }
+    /// One more link of a chain.
+    pub fn link(&self, links: &mut u32) -> Result<(), Error> {
+        *links += 1;
+        if *links > MAX_LINKS {
             return Err(Error::limit("the template is nested too deeply"));
         }
         Ok(())

@@ -58,6 +58,9 @@ pub enum Value {
     Object(Arc<dyn Object>),
 }
 
+/// How many items a list that is made of something else (`range`) may have.
+const MAX_ITEMS: usize = 50_000_000;
+
 impl Value {
     /// Untrusted text.
     pub fn str(s: impl Into<Str>) -> Self {
@@ -306,7 +309,13 @@ impl Value {
         match self {
             Self::List(l) => Ok(l.items()),
             Self::Tuple(t) => Ok(t.to_vec()),
-            other => Ok(other.iter()?.collect()),
+            other => {
+                let items = other.iter()?;
+                if items.size_hint().0 > MAX_ITEMS {
+                    return Err(Error::limit("the list is too long"));
+                }
+                Ok(items.collect())
+            }
         }
     }
 

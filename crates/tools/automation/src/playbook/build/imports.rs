@@ -7,7 +7,40 @@ use super::super::task::Raw;
 use super::*;
 use crate::Error;
 use pileus_jinja::Dict;
+use std::cell::Cell;
 use std::sync::Arc;
+
+/// How deep files may import each other: one that imports itself never ends.
+const MAX_LEVELS: u32 = 50;
+
+thread_local! {
+    static LEVELS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// One level of imports, until it is dropped.
+pub(crate) struct Level;
+
+impl Level {
+    /// Goes a level deeper.
+    ///
+    /// # Errors
+    /// Where that is too deep.
+    pub(crate) fn enter() -> Result<Self, Error> {
+        if LEVELS.get() >= MAX_LEVELS {
+            return Err(Error::parser(format!(
+                "Files import each other more than {MAX_LEVELS} levels deep: does one import itself?"
+            )));
+        }
+        LEVELS.set(LEVELS.get() + 1);
+        Ok(Self)
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        LEVELS.set(LEVELS.get() - 1);
+    }
+}
 
 impl Builder<'_> {
     pub(super) fn import_tasks(
@@ -46,6 +79,7 @@ impl Builder<'_> {
             ))
             .at(raw.origin.clone()));
         };
+        let _level = Level::enter().map_err(|e| e.at(raw.origin.clone()))?;
         let items = self.read_list(&path)?;
         let mut inner = frame.inside(&raw.keywords).with_params(vars.as_ref());
         inner.directory = directory(&path);
@@ -98,4 +132,17 @@ pub(super) fn include_keywords(raw: &Raw, class_name: &str) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_end() {
+        let all: Vec<Level> = (0..MAX_LEVELS).map(|_| Level::enter().unwrap()).collect();
+        assert!(Level::enter().is_err());
+        drop(all);
+        assert!(Level::enter().is_ok());
+    }
 }
