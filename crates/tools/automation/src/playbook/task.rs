@@ -185,7 +185,7 @@ fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option
                 }
                 return Err(Error::parser(format!(
                     "this task '{action}' has extra params, which is only allowed in the following modules: {}",
-                    names::FREE_FORM_LISTED.join(", ")
+                    names::free_form_listed()
                 ))
                 .at(place.origin().cloned()));
             }

@@ -323,37 +323,24 @@ pub(super) fn truth(v: &Value) -> Option<bool> {
 }
 
 pub(super) fn role_args(raw: &Raw, action: &str) -> Result<(), Error> {
-    let include = action == "include_role";
-    let known: &[&str] = if include {
-        &[
-            "name",
-            "role",
-            "tasks_from",
-            "vars_from",
-            "defaults_from",
-            "handlers_from",
-            "apply",
-            "public",
-            "allow_duplicates",
-            "rolespec_validate",
-        ]
-    } else {
-        &[
-            "name",
-            "role",
-            "tasks_from",
-            "vars_from",
-            "defaults_from",
-            "handlers_from",
-            "public",
-            "allow_duplicates",
-            "rolespec_validate",
-        ]
-    };
+    let mut known = vec![
+        "name",
+        "role",
+        "tasks_from",
+        "vars_from",
+        "defaults_from",
+        "handlers_from",
+        "public",
+        "allow_duplicates",
+        "rolespec_validate",
+    ];
+    if action == "include_role" {
+        known.push("apply");
+    }
     if raw.args_template.is_none() && !raw.args.contains("name") && !raw.args.contains("role") {
         return Err(Error::parser(format!("'name' is a required field for {action}.")).at(raw.origin.clone()));
     }
-    known_args(raw, known, action)?;
+    known_args(raw, &known, action)?;
     for key in ["tasks_from", "vars_from", "defaults_from", "handlers_from"] {
         if let Some(v) = raw.args.get(key)
             && v.as_str().is_none()
