@@ -2,20 +2,19 @@
 
 use pileus_jinja::{Dict, Engine, ErrorKind, Str};
 
-fn kind(template: &str) -> ErrorKind {
-    let error = Engine::new().render(&Str::trusted(template), &Dict::new()).unwrap_err();
-    error.kind()
+fn kind(template: &str) -> Option<ErrorKind> {
+    Engine::new().render(&Str::trusted(template), &Dict::new()).err().map(|e| e.kind())
 }
 
 #[test]
 fn what_would_take_all_memory_or_stack_is_refused() {
     let long = |link: &str| format!("{{{{ 1{} }}}}", link.repeat(20_000));
     for template in [long("+1"), long(" or 1"), long(" | abs"), long("[0]"), long(" if 1")] {
-        assert_eq!(kind(&template), ErrorKind::Limit, "{}", &template[..20]);
+        assert_eq!(kind(&template), Some(Some(ErrorKind::Limit)), "{}", &template[..20]);
     }
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(20_000), ")".repeat(20_000));
-    assert_eq!(kind(&deep), ErrorKind::Limit);
+    assert_eq!(kind(&deep), Some(ErrorKind::Limit));
     for template in ["{{ range(10 ** 12) | list }}", "{{ 'x' * 10 ** 11 }}", "{{ 2 ** (10 ** 9) }}"] {
-        assert_eq!(kind(template), ErrorKind::Limit, "{template}");
+        assert_eq!(kind(template), Some(Some(ErrorKind::Limit)), "{template}");
     }
 }
