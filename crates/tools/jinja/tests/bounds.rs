@@ -10,11 +10,11 @@ fn kind(template: &str) -> Option<ErrorKind> {
 fn what_would_take_all_memory_or_stack_is_refused() {
     let long = |link: &str| format!("{{{{ 1{} }}}}", link.repeat(20_000));
     for template in [long("+1"), long(" or 1"), long(" | abs"), long("[0]"), long(" if 1")] {
-        assert_eq!(kind(&template), Some(Some(ErrorKind::Limit)), "{}", &template[..20]);
+        assert_eq!(kind(&template), Some(ErrorKind::Limit), "{}", &template[..20]);
     }
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(20_000), ")".repeat(20_000));
     assert_eq!(kind(&deep), Some(ErrorKind::Limit));
     for template in ["{{ range(10 ** 12) | list }}", "{{ 'x' * 10 ** 11 }}", "{{ 2 ** (10 ** 9) }}"] {
-        assert_eq!(kind(template), Some(Some(ErrorKind::Limit)), "{template}");
+        assert_eq!(kind(template), Some(ErrorKind::Limit), "{template}");
     }
 }
