@@ -18,3 +18,11 @@ fn what_would_take_all_memory_or_stack_is_refused() {
         assert_eq!(kind(template), Some(ErrorKind::Limit), "{template}");
     }
 }
+
+#[test]
+fn text_beyond_ascii_is_no_danger() {
+    for text in ["{{ 0é }}", "{{ 1中 }}", "{{ 0x中 }}", "{{ é }}", "{é}", "{{ 'é'[1:] }}é{"] {
+        // whether it is an error is not the point
+        let _ = Engine::new().render(&Str::trusted(text), &Dict::new());
+    }
+}

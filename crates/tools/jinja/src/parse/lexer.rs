@@ -114,13 +114,24 @@ impl Lexer<'_> {
             }
         };
         let rest = self.rest();
-        for (what, delimiter) in [
-            (Opening::Comment, &s.comment_start),
-            (Opening::Block, &s.block_start),
-            (Opening::Variable, &s.variable_start),
-        ] {
-            if let Some(at) = rest.find(delimiter.as_str()) {
-                consider(what, self.pos + at, delimiter.len());
+        let delimiters = [
+            (Opening::Comment, s.comment_start.as_str()),
+            (Opening::Block, s.block_start.as_str()),
+            (Opening::Variable, s.variable_start.as_str()),
+        ];
+        let first = delimiters.map(|(_, d)| d.as_bytes().first().copied());
+        // All at once: one that never comes must not be looked for to the end of the text for each tag.
+        let at = rest.bytes().enumerate().find(|(i, b)| {
+            first.contains(&Some(*b))
+                && delimiters
+                    .iter()
+                    .any(|(_, d)| !d.is_empty() && rest.as_bytes()[*i..].starts_with(d.as_bytes()))
+        });
+        if let Some((at, _)) = at {
+            for (what, d) in delimiters {
+                if !d.is_empty() && rest.as_bytes()[at..].starts_with(d.as_bytes()) {
+                    consider(what, self.pos + at, d.len());
+                }
             }
         }
         if let Some(prefix) = &s.line_statement_prefix {

@@ -46,7 +46,7 @@ impl Lexer<'_> {
         let b = rest.as_bytes();
         let after_dot = self.src[..self.pos].ends_with('.');
         for (prefix, radix) in [("0b", 2), ("0o", 8), ("0x", 16)] {
-            if rest.len() > 2 && rest[..2].eq_ignore_ascii_case(prefix) {
+            if rest.get(..2).is_some_and(|p| p.eq_ignore_ascii_case(prefix)) {
                 let n = digits(&rest[2..], radix);
                 if n > 0 {
                     let text = rest[2..2 + n].replace('_', "");
