@@ -23,6 +23,7 @@ pub mod playbook;
 pub mod python;
 pub mod source;
 mod terminal;
+mod truth;
 pub mod vars;
 pub mod vault;
 

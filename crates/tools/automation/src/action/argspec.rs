@@ -183,10 +183,9 @@ fn convert(v: &Value, kind: &str) -> Result<Value, String> {
         "bool" => match v {
             Value::Bool(_) => v.clone(),
             Value::Int(0 | 1) => Value::Bool(v.as_int() == Some(1)),
-            Value::Str(s) => match s.to_lowercase().as_str() {
-                "yes" | "y" | "on" | "1" | "true" | "t" | "1.0" => Value::Bool(true),
-                "no" | "n" | "off" | "0" | "false" | "f" | "0.0" => Value::Bool(false),
-                _ => {
+            Value::Str(s) => match crate::truth::said(s) {
+                Some(b) => Value::Bool(b),
+                None => {
                     return Err(format!(
                         "The value '{s}' is not a valid boolean.  Valid booleans include: 0, 'f', '1', 1, 'off', 'yes', 't', 'false', 'true', 'n', '0', 'no', 'y', 'on'"
                     ));

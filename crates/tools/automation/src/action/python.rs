@@ -60,9 +60,7 @@ pub fn run(
     let fields = cx.fields;
     let target = fields.delegate_to.as_deref().unwrap_or(cx.host).to_owned();
     let interpreter = python.interpreter(&connection, &target, &*cx.vars)?;
-    let truth = |v: Option<String>| {
-        v.is_some_and(|v| matches!(v.to_lowercase().as_str(), "true" | "yes" | "on" | "1"))
-    };
+    let truth = |v: Option<String>| v.is_some_and(|v| crate::truth::holds(&v));
     let base = cx.world.files.base();
     let role = cx.task.frame.role.as_ref().map(|r| r.path.to_string());
     let call = PythonCall {

@@ -145,7 +145,7 @@ pub fn connect(cx: &Cx<'_>) -> Result<(Arc<Connection>, Option<Become>), Failure
     let wants = {
         use connection::Settings;
         match vars.var("ansible_become") {
-            Some(v) => matches!(v.to_lowercase().as_str(), "true" | "yes" | "on" | "1"),
+            Some(v) => crate::truth::holds(&v),
             None => f.r#become,
         }
     };

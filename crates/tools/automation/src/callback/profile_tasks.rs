@@ -64,8 +64,8 @@ impl Default for ProfileTasks {
             Some("none") => Order::AsRun,
             _ => Order::Descending,
         };
-        let only = option("PROFILE_TASKS_SUMMARY_ONLY", "summary_only").unwrap_or_default().to_lowercase();
-        let summary_only = matches!(only.as_str(), "1" | "yes" | "true" | "on");
+        let only = option("PROFILE_TASKS_SUMMARY_ONLY", "summary_only");
+        let summary_only = only.is_some_and(|only| crate::truth::holds(&only));
         Self { start: Instant::now(), tasks: Vec::new(), limit, order, summary_only }
     }
 }

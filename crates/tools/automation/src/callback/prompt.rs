@@ -8,12 +8,7 @@ use crate::execute::World;
 use crate::{Error, display};
 
 fn flag(d: &Dict, name: &str, default: bool) -> bool {
-    match d.get(name) {
-        Some(Value::Bool(b)) => b,
-        Some(Value::Str(s)) => matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1"),
-        Some(Value::None) | None => default,
-        Some(v) => v.truth().unwrap_or(default),
-    }
+    crate::truth::of(d.get(name), default)
 }
 
 /// Asks for one variable.

@@ -29,9 +29,7 @@ pub fn truth(v: &Json) -> bool {
     match v {
         Json::Bool(b) => *b,
         Json::Number(n) => n.as_f64() == Some(1.0),
-        Json::String(s) => {
-            matches!(s.trim().to_lowercase().as_str(), "y" | "yes" | "on" | "1" | "true" | "t" | "1.0")
-        }
+        Json::String(s) => crate::truth::holds(s),
         _ => false,
     }
 }

@@ -76,7 +76,7 @@ impl Options {
     ) -> Self {
         let var = |names: &[&str]| names.iter().rev().find_map(|name| from.var(name));
         let text = |v: Option<String>| v.filter(|v| !v.is_empty());
-        let boolean = |v: Option<String>, default: bool| v.map_or(default, |v| truth(&v));
+        let boolean = |v: Option<String>, default: bool| v.map_or(default, |v| crate::truth::holds(&v));
         let setting = |environment: &[&str], ini: &[(&str, &str)]| from.setting(environment, ini);
         let plugin = plugin.rsplit('.').next().unwrap_or(plugin);
         let plugin = match plugin {
@@ -253,11 +253,6 @@ impl Become {
             method,
         }
     }
-}
-
-/// A boolean of a setting.
-fn truth(text: &str) -> bool {
-    matches!(text.trim().to_lowercase().as_str(), "yes" | "y" | "true" | "t" | "on" | "1" | "1.0")
 }
 
 #[cfg(test)]

@@ -80,11 +80,7 @@ pub fn convert(k: K, v: &Value) -> Result<Value, Error> {
             Value::Bool(_) | Value::None => v.clone(),
             Value::Int(0 | 1) => Value::Bool(v.as_int() == Some(1)),
             Value::Float(f) if *f == 0.0 || *f == 1.0 => Value::Bool(*f == 1.0),
-            Value::Str(s) => match s.trim().to_lowercase().as_str() {
-                "yes" | "true" | "on" | "1" | "y" | "t" => Value::Bool(true),
-                "no" | "false" | "off" | "0" | "n" | "f" => Value::Bool(false),
-                _ => return Err(bad("bool")),
-            },
+            Value::Str(s) => Value::Bool(crate::truth::said(s).ok_or_else(|| bad("bool"))?),
             _ => return Err(bad("bool")),
         },
         Holds::Int => match v {

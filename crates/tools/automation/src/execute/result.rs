@@ -44,12 +44,7 @@ pub struct Item {
 
 /// A flag of a result.
 pub fn flag(d: &Dict, name: &str) -> bool {
-    match d.get(name) {
-        Some(Value::Bool(b)) => b,
-        Some(Value::Str(s)) => matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1"),
-        Some(v) => v.truth().unwrap_or(false),
-        None => false,
-    }
+    crate::truth::of(d.get(name), false)
 }
 
 /// What `failed_when` said, or why it could not be asked.

@@ -159,12 +159,7 @@ pub fn first_found(terms: &[Value], cx: &Cx<'_>) -> Found {
             Value::Dict(d) => {
                 let files = d.get("files").map(|v| split(&v)).unwrap_or_default();
                 let dirs = d.get("paths").map(|v| split(&v)).unwrap_or_default();
-                if let Some(s) = d.get("skip") {
-                    skip = match &s {
-                        Value::Str(s) => matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1"),
-                        v => v.truth().unwrap_or(false),
-                    };
-                }
+                skip = crate::truth::of(d.get("skip"), skip);
                 candidates.extend(spread(&files, &dirs));
             }
             Value::Str(s) => candidates.extend(spread(&[s.to_string()], &own_paths)),

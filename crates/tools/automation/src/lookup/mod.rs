@@ -44,13 +44,7 @@ impl Cx<'_> {
     }
     /// An option as a truth value.
     pub fn flag(&self, name: &str, default: bool) -> bool {
-        match self.options.get(name) {
-            Some(Value::Str(s)) => {
-                matches!(s.to_lowercase().as_str(), "yes" | "true" | "on" | "1" | "y" | "t")
-            }
-            Some(Value::None) | None => default,
-            Some(v) => v.truth().unwrap_or(default),
-        }
+        crate::truth::of(self.options.get(name), default)
     }
     /// Where files are looked for, in order.
     pub fn search_path(&self) -> Vec<String> {

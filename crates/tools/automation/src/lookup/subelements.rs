@@ -26,11 +26,7 @@ fn skip_missing(flags: Option<&Value>) -> Result<bool, Error> {
         }
         return Ok(false);
     }
-    Ok(match flags.get("skip_missing") {
-        Some(Value::Str(s)) => matches!(s.to_lowercase().as_str(), "y" | "yes" | "on" | "1" | "true" | "t"),
-        Some(v) => v.truth().unwrap_or(false),
-        None => false,
-    })
+    Ok(crate::truth::of(flags.get("skip_missing"), false))
 }
 
 /// `element` without what lies under `path`.

@@ -313,11 +313,7 @@ pub(super) fn truth(v: &Value) -> Option<bool> {
     match v {
         Value::Bool(b) => Some(*b),
         Value::Int(n) => Some(*n != 0),
-        Value::Str(s) => match s.to_lowercase().as_str() {
-            "yes" | "true" | "on" | "1" | "y" | "t" => Some(true),
-            "no" | "false" | "off" | "0" | "n" | "f" => Some(false),
-            _ => None,
-        },
+        Value::Str(s) => crate::truth::said(s),
         _ => None,
     }
 }
