@@ -28,10 +28,10 @@ const HERE: [&str; 12] = [
     "async_status",
 ];
 /// Connections that are the engine's own.
-const CONNECTIONS: [&str; 9] =
-    ["local", "ssh", "paramiko", "paramiko_ssh", "smart", "docker", "winrm", "psrp", "pileus"];
+const CONNECTIONS: [&str; 8] =
+    ["local", "ssh", "paramiko", "paramiko_ssh", "smart", "docker", "winrm", "psrp"];
 /// Ways to become another user that are the engine's own.
-const METHODS: [&str; 2] = ["sudo", "su"];
+const METHODS: [&str; 3] = ["sudo", "su", "doas"];
 
 /// Whether the task's action, connection or way to become another user is a plugin in Python.
 fn wanted(cx: &Cx<'_>) -> bool {
