@@ -93,6 +93,24 @@ pub fn names() -> Vec<&'static str> {
     registry::names()
 }
 
+/// Whether the native module does all that these templated arguments ask for. Where it does not, the module in Python
+/// is to be run instead; nothing was changed. Arguments that are wrong are covered: the module says what is wrong.
+pub fn covers(name: &str, args: &Map) -> bool {
+    let Some(entry) = registry::find(name) else { return false };
+    let mut args = args.clone();
+    args.retain(|key, _| !key.starts_with("_ansible_"));
+    match spec::lookup(entry.spec) {
+        Some(spec) => spec.check(args, &mut Vec::new()).map_or(true, |params| (entry.covers)(&params)),
+        None => (entry.covers)(&args),
+    }
+}
+
+/// Whether a result says that the native module cannot do this here and changed nothing: the module in Python is to be
+/// run instead. What only the target knows (which program is there) is decided so; the arguments by [`covers`].
+pub fn handed_over(result: &Map) -> bool {
+    result.get(result::HAND_OVER).is_some()
+}
+
 /// Runs a module. Never panics on input; an unknown name is a failed result.
 pub fn run(call: Call<'_>) -> Map {
     let Some(entry) = registry::find(call.name) else {

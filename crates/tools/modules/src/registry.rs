@@ -1,8 +1,11 @@
 //! The table of modules: names, argument spec, function.
+//!
+//! `"name" => run` covers every argument of its spec; `"name" => run where covers` says by the checked parameters
+//! which calls it covers. What it does not is the reference's module in Python's to do ([`crate::covers`]).
 
 use crate::cx::Cx;
 use crate::modules as m;
-use crate::result::Reply;
+use crate::result::{Map, Reply};
 
 /// A native module.
 pub struct Entry {
@@ -12,10 +15,21 @@ pub struct Entry {
     pub spec: &'static str,
     /// The module.
     pub run: fn(&mut Cx<'_>) -> Reply,
+    /// Whether it covers these checked parameters.
+    pub covers: fn(&Map) -> bool,
+}
+
+/// A module that covers all its parameters.
+fn everything(_: &Map) -> bool {
+    true
 }
 
 macro_rules! table {
-    ($($name:literal => $run:path),* $(,)?) => { &[$(Entry { name: $name, spec: $name, run: $run }),*] };
+    ($($name:literal => $run:path $(where $covers:path)?),* $(,)?) => {
+        &[$(Entry { name: $name, spec: $name, run: $run, covers: table!(@ $($covers)?) }),*]
+    };
+    (@) => { everything };
+    (@ $covers:path) => { $covers };
 }
 
 static TABLE: &[Entry] = table! {
@@ -57,4 +71,19 @@ pub fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).collect();
     names.sort_unstable();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::result::Fail;
+    use crate::{Map, covers, handed_over};
+
+    #[test]
+    fn what_a_module_covers() {
+        let wrong = crate::map! { "nosuch" => 1 };
+        assert!(covers("ansible.builtin.file", &wrong), "it says itself what is wrong");
+        assert!(!covers("ansible.builtin.nosuch", &Map::new()));
+        assert!(handed_over(&Fail::hand_over("no systemd here").into_map()));
+        assert!(!handed_over(&Fail::msg("no systemd here").into_map()));
+    }
 }

@@ -8,6 +8,9 @@ pub type Map = serde_json::Map<String, Value>;
 /// What a module gives back.
 pub type Reply = Result<Map, Fail>;
 
+/// The field of a result by which a module hands over to the one in Python.
+pub const HAND_OVER: &str = "_pileus_hand_over";
+
 /// A failed result: `failed`, `msg` and whatever else the module says.
 #[derive(Debug)]
 pub struct Fail(Map);
@@ -18,6 +21,13 @@ impl Fail {
         let mut map = Map::new();
         map.insert("msg".into(), Value::String(message.into()));
         Fail(map)
+    }
+
+    /// The module hands over to the one in Python before it changed anything: it does not do this, or not on this
+    /// host. Without Python the reason is the failure's message.
+    #[allow(dead_code, reason = "for modules that learn on the target what they cannot do")]
+    pub fn hand_over(reason: impl Into<String>) -> Self {
+        Fail::msg(reason).with(HAND_OVER, true)
     }
 
     /// The same failure with one more field.

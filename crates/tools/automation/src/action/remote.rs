@@ -183,7 +183,8 @@ pub fn json(args: &Dict) -> Map<String, Json> {
     }
 }
 
-/// Runs a native module with these arguments; `None` where there is none of that name.
+/// Runs a native module with these arguments; `None` where there is none of that name, or the one there is does not cover
+/// the arguments or what it found on the host: then the module in Python is to be run, and nothing was changed.
 ///
 /// # Errors
 /// Where the host cannot be reached.
@@ -192,6 +193,9 @@ pub fn native(
     name: &str,
     args: &Map<String, Json>,
 ) -> Result<Option<Map<String, Json>>, Failure> {
+    if !pileus_modules::covers(name, args) {
+        return Ok(None);
+    }
     let (c, as_user) = connect(cx)?;
     let mut call = call(cx, name, args);
     if name == "setup"
@@ -201,9 +205,11 @@ pub fn native(
         call.args.insert("_ansible_python_interpreter".into(), python.into());
     }
     if cx.fields.async_s > 0 && !matches!(name, "async_status" | "stat" | "file" | "copy") {
-        return super::background::start(cx, &c, &call, as_user.as_ref());
+        let result = super::background::start(cx, &c, &call, as_user.as_ref())?;
+        return Ok(result.filter(|r| !pileus_modules::handed_over(r)));
     }
-    c.module(&call, as_user.as_ref(), None).map_err(lost)
+    let result = c.module(&call, as_user.as_ref(), None).map_err(lost)?;
+    Ok(result.filter(|r| !pileus_modules::handed_over(r)))
 }
 
 /// A path on a target for a file that is sent there and removed again; nobody can guess it.
