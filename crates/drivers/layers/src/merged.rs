@@ -35,6 +35,9 @@ impl Layers {
         for id in layers.iter().rev() {
             lowers.push(self.diff(id)?);
         }
+        if !matches!(view, View::Image) && !layers.is_empty() {
+            lowers.push(self.mount_points());
+        }
         let upper = match view {
             View::Write(id) => Some((self.upper(id)?, self.container(id)?.join("work"))),
             _ => None,

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -63,6 +64,8 @@ impl Layers {
             let empty = dir.join(format!(".empty{n}"));
             fs::create_dir_all(&empty).map_err(os(format!("make {}", empty.display())))?;
         }
+        let places = this.mount_points();
+        mount_points(&places).map_err(os(format!("make {}", places.display())))?;
         for entry in fs::read_dir(&dir).map_err(os(format!("list {}", dir.display())))? {
             let entry = entry.map_err(os(format!("list {}", dir.display())))?;
             if entry.file_name().to_string_lossy().starts_with(".tmp-") {
@@ -74,6 +77,12 @@ impl Layers {
 
     pub(crate) fn layers_dir(&self) -> PathBuf {
         self.state_dir.join("layers")
+    }
+    /// What lies below all layers of a container, so that its mounts find a place without one being made in its
+    /// upper directory each time (seven files and directories, each an inode that the file system has to find).
+    /// An image's own file of such a name hides this one. The driver of containers knows it by this name.
+    pub(crate) fn mount_points(&self) -> PathBuf {
+        self.layers_dir().join(".mountpoints")
     }
     fn layer(&self, id: &str) -> Result<PathBuf> {
         if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -324,6 +333,23 @@ impl Layers {
             Ok(size)
         }
         sum(&Root::open(&self.upper(id)?)?, &mut std::collections::HashSet::new())
+    }
+}
+
+/// Makes what Docker's init layer holds (moby, `daemon/initlayer`): empty files and directories.
+fn mount_points(dir: &Path) -> io::Result<()> {
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    for name in ["", "dev", "dev/pts", "dev/shm", "etc", "proc", "sys"] {
+        fs::create_dir_all(dir.join(name))?;
+        mode(&dir.join(name), 0o755)?;
+    }
+    for name in [".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf"] {
+        File::options().append(true).create(true).open(dir.join(name))?;
+        mode(&dir.join(name), 0o644)?;
+    }
+    match std::os::unix::fs::symlink("/proc/mounts", dir.join("etc/mtab")) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
     }
 }
 

@@ -155,7 +155,7 @@ pub fn plan(
         joins,
         cgroups: cgroups.iter().map(|p| text(p)).collect::<Result<_>>()?,
         layers_dir: text(layers_dir)?,
-        lower: spec.layers.iter().rev().map(|id| format!("{id}/diff")).collect(),
+        lower: lower(spec, layers_dir, user),
         readonly: oci.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false),
         propagation: linux.rootfs_propagation().as_deref().and_then(options::propagation).unwrap_or(0),
         hostname: oci.hostname().clone().unwrap_or_default(),
@@ -169,4 +169,14 @@ pub fn plan(
         gid_map,
         attached: Vec::new(),
     })
+}
+
+/// The directories below the container's own, the highest first. The last holds places for mounts, where the
+/// host keeps one; not where owners are mapped, whom it isn't for.
+fn lower(spec: &ContainerSpec, layers_dir: &Path, user: bool) -> Vec<String> {
+    let mut all: Vec<String> = spec.layers.iter().rev().map(|id| format!("{id}/diff")).collect();
+    if !all.is_empty() && !user && layers_dir.join(".mountpoints").is_dir() {
+        all.push(".mountpoints".into());
+    }
+    all
 }
