@@ -110,7 +110,7 @@ fn first(text: &str) -> bool {
 
 /// Warns, once.
 pub fn warning(message: &str) {
-    let text = format!("[WARNING]: {message}");
+    let text = format!("[WARNING]: {message}").replace("\r\n", "\n");
     if first(&text) {
         err(&text, "bright purple");
     }

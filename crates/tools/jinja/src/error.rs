@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Recursion,
     /// A bound was passed.
     Limit,
+    /// A secret that cannot be decrypted.
+    Vault,
     /// Anything else while rendering.
     Runtime,
 }

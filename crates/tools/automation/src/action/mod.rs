@@ -204,7 +204,13 @@ pub fn defaults_apply(world: &World, task: &Task, name: &str) -> bool {
         });
     }
     if names::short(name) == action {
-        return true;
+        // core's defaults are not those of a plugin of that name that lies beside the playbook
+        let replaced = || {
+            crate::python::places::file(crate::python::places::Kind::Action, action).is_some()
+                || world.files.module_file(action, Some(&task.frame)).is_some()
+        };
+        let core = |n: &str| n.starts_with("ansible.builtin.");
+        return !core(name) || core(&task.written) || !replaced();
     }
     name.contains('.') && *world.files.resolve_action(name, &task.frame) == *action
 }

@@ -134,8 +134,20 @@ fn request(cx: &Cx<'_>) -> Map {
         }
     }
     let delegated = f.delegate_to.as_ref().map(|to| {
-        let vars = crate::vars::Vars::new(cx.world, Some(cx.run), Some(to), None);
-        values::variables(&vars, &vars.names())
+        // the delegated host's own, the task's among them, that host standing in for the task's
+        let mut vars = crate::vars::Vars::new(cx.world, Some(cx.run), Some(to), Some(cx.task));
+        vars.set("inventory_hostname", Value::str(&**cx.host));
+        let mut out = values::variables(&vars, &vars.names());
+        // what only the engine can render (hostvars); the rest is told of there
+        for (name, value) in &mut out {
+            if name.starts_with("ansible_")
+                && value.is_object()
+                && let Some(rendered) = vars.rendered(name)
+            {
+                *value = values::encode(&rendered);
+            }
+        }
+        out
     });
     let written = &*cx.task.written;
     let action = if pileus_jinja::value::looks_like_template(written) { &*cx.task.action } else { written };

@@ -10,7 +10,7 @@ use super::remote::{connect, lost};
 use super::{Cx, Failure, Outcome, background};
 use crate::connection::{Connection, Settings};
 use crate::display;
-use crate::python::{PythonCall, discover, host};
+use crate::python::{PythonCall, discover, host, values};
 
 /// The interpreters that were found on a run's hosts.
 #[derive(Default)]
@@ -63,10 +63,20 @@ pub fn run(
     let truth = |v: Option<String>| v.is_some_and(|v| crate::truth::holds(&v));
     let base = cx.world.files.base();
     let role = cx.task.frame.role.as_ref().map(|r| r.path.to_string());
+    let mut args = args.clone();
+    for (key, value) in cx.args.items() {
+        // dates stay dates for modules that can take them
+        let key = key.as_str().unwrap_or_default();
+        if let Some(dates) = values::moments(&value)
+            && args.get(key) == Some(&value.to_json())
+        {
+            args.insert(key.to_owned(), dates);
+        }
+    }
     let call = PythonCall {
         name: name.to_owned(),
         path: file,
-        args: args.clone(),
+        args,
         check: fields.check,
         diff: fields.diff,
         no_log: fields.no_log,
@@ -93,7 +103,7 @@ pub fn run(
         }
         _ => result,
     };
-    Ok(match Value::from(Json::Object(result)) {
+    Ok(match values::result(&Json::Object(result)) {
         Value::Dict(dict) => dict,
         _ => Dict::new(),
     })

@@ -104,6 +104,14 @@ pub fn warnings(d: &Dict) {
     }
 }
 
+/// An item's result without the engine's own keys.
+fn own(item: &Value) -> Value {
+    match item {
+        Value::Dict(d) => Value::Dict(crate::execute::one::clean(d)),
+        other => other.clone(),
+    }
+}
+
 /// The text of a result.
 pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
     let out = Dict::new();
@@ -116,6 +124,11 @@ pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
         {
             continue;
         }
+        // items without what is only the engine's
+        let v = match &v {
+            Value::List(items) if name == "results" => Value::list(items.items().iter().map(own).collect()),
+            _ => v,
+        };
         out.insert(k, v);
     }
     match format {

@@ -328,6 +328,42 @@ impl One<'_> {
         }
     }
 
+    /// What `module_defaults` say of the action: of its groups first. An inner layer's entry replaces an outer one's.
+    fn defaults(&self, vars: &Vars) -> Result<Vec<Dict>, Error> {
+        let Some(list) = self.task.keyword(K::ModuleDefaults) else { return Ok(Vec::new()) };
+        let engine = &**self.world;
+        let mut all: Vec<(String, Value)> = Vec::new();
+        for layer in items(list) {
+            let layer = match &layer {
+                Value::Dict(_) => layer,
+                other => engine.resolve(other, vars)?,
+            };
+            let Value::Dict(layer) = layer else { continue };
+            for (name, defaults) in layer.items() {
+                let name = engine.resolve(&name, vars)?.to_text().map_err(Error::from)?;
+                let name = name.strip_prefix("ansible.legacy.").map(str::to_owned).unwrap_or(name);
+                match all.iter_mut().find(|(n, _)| *n == name) {
+                    Some((_, known)) => *known = defaults,
+                    None => all.push((name, defaults)),
+                }
+            }
+        }
+        all.retain(|(name, _)| action::defaults_apply(self.world, self.task, name));
+        all.sort_by_key(|(name, _)| !name.starts_with("group/"));
+        let mut out = Vec::with_capacity(all.len());
+        for (_, defaults) in all {
+            match defaults {
+                Value::Dict(d) => out.push(d),
+                other => {
+                    if let Value::Dict(d) = engine.resolve(&other, vars)? {
+                        out.push(d);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// The arguments, rendered, with `module_defaults` below them.
     fn arguments(&self, vars: &Vars) -> Result<Dict, Error> {
         let engine = &**self.world;
@@ -353,27 +389,8 @@ impl One<'_> {
             }
             Ok(())
         };
-        if let Some(list) = self.task.keyword(K::ModuleDefaults) {
-            for layer in items(list) {
-                let layer = match &layer {
-                    Value::Dict(_) => layer,
-                    other => engine.resolve(other, vars)?,
-                };
-                let Value::Dict(layer) = layer else { continue };
-                for (name, defaults) in layer.items() {
-                    let name = engine.resolve(&name, vars)?.to_text().map_err(Error::from)?;
-                    if action::defaults_apply(self.world, self.task, &name) {
-                        let defaults = match defaults {
-                            Value::Dict(d) => d,
-                            other => match engine.resolve(&other, vars)? {
-                                Value::Dict(d) => d,
-                                _ => continue,
-                            },
-                        };
-                        put(&defaults)?;
-                    }
-                }
-            }
+        for defaults in self.defaults(vars)? {
+            put(&defaults)?;
         }
         if let Some(t) = &self.task.args_template {
             match engine.resolve(t, vars).map_err(|e| Error::from(e).at(t.origin().cloned()))? {

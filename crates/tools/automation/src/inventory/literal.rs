@@ -15,7 +15,7 @@ pub fn value(text: &str, origin: &Arc<Origin>) -> Value {
     let string = || Value::Str(Str::trusted(text).at(Some(origin.clone())));
     // most values are plain words: they are no literals
     match text.as_bytes().first() {
-        Some(b) if b.is_ascii_digit() || b"'\"[({-+.TFNrRbBuU\t ".contains(b) => {}
+        Some(b) if b.is_ascii_digit() || b"'\"[({-+.TFNrRbBuUs\t ".contains(b) => {}
         _ => return string(),
     }
     let mut reader = Reader { rest: text.trim_start_matches([' ', '\t']), origin };
@@ -96,7 +96,11 @@ impl<'a> Reader<'a> {
                 self.rest = &self.rest[3..];
                 Some(self.string("...".into()))
             }
-            c if c.is_ascii_digit() || c == '.' => self.number(),
+            's' if self.rest.starts_with("set()") => {
+                self.rest = &self.rest[5..];
+                Some(self.list(Vec::new()))
+            }
+            c if c.is_ascii_digit() || c == '.' => self.imaginary().or_else(|| self.number()),
             _ => self.word_or_text(),
         }
     }
@@ -178,6 +182,15 @@ impl<'a> Reader<'a> {
             Value::BigInt(b) => Some(Value::big(-(*b).clone())),
             _ => None,
         }
+    }
+
+    /// An imaginary number: it stays text.
+    fn imaginary(&mut self) -> Option<Value> {
+        let end = self.rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let rest = self.rest[end..].strip_prefix(['j', 'J'])?;
+        let number: f64 = self.rest[..end].parse().ok()?;
+        self.rest = rest;
+        Some(self.string(format!("{number}j")))
     }
 
     fn number(&mut self) -> Option<Value> {
@@ -346,6 +359,10 @@ mod tests {
             ("1, 2", "[1, 2]"),
             ("(1)", "1"),
             ("()", "[]"),
+            ("set()", "[]"),
+            ("set", "'set'"),
+            ("[1j, 2.50j]", "['1j', '2.5j']"),
+            ("[set(), 1]", "[[], 1]"),
             ("1 # note", "1"),
             ("10.0.0.1", "'10.0.0.1'"),
             ("hello world", "'hello world'"),

@@ -35,7 +35,10 @@ pub fn value(v: &toml::Value, origin: &Arc<Origin>) -> Value {
         toml::Value::Integer(i) => Value::Int(*i),
         toml::Value::Float(f) => Value::Float(*f),
         toml::Value::Boolean(b) => Value::Bool(*b),
-        toml::Value::Datetime(d) => Value::from(d.to_string()),
+        toml::Value::Datetime(d) => {
+            let text = d.to_string();
+            Value::moment(&text).unwrap_or_else(|| Value::from(text))
+        }
         toml::Value::Array(items) => Value::list(items.iter().map(|v| value(v, origin)).collect()),
         toml::Value::Table(t) => {
             Value::Dict(t.iter().map(|(k, v)| (Value::from(k.as_str()), value(v, origin))).collect())

@@ -201,6 +201,20 @@ pub fn engine(world: &Weak<World>) -> Engine {
     engine
 }
 
+/// A term, rendered; what is undefined in it stays so.
+fn soft(engine: &World, state: &State<'_>, v: &Value) -> Result<Value, TemplateError> {
+    Ok(match v {
+        Value::Undefined(_) => v.clone(),
+        Value::List(l) => {
+            Value::list(l.items().iter().map(|v| soft(engine, state, v)).collect::<Result<_, _>>()?)
+        }
+        other => match engine.resolve(other, state.scope()) {
+            Err(e) if e.is_undefined() => Value::Undefined(Arc::new(pileus_jinja::Undefined::error(e))),
+            other => other?,
+        },
+    })
+}
+
 struct Function {
     world: Weak<World>,
     list: bool,
@@ -242,8 +256,10 @@ impl Object for Function {
         }
         let name = engine.resolve(&name, state.scope())?.to_text()?;
         // `env` may give an undefined default, `first_found` passes over what is undefined
-        let mut positional = args.pos.iter().filter(|_| names::short(&name) != "first_found");
-        let mut named = args.kw.iter().map(|(_, v)| v).filter(|_| names::short(&name) != "env");
+        // one in Python says itself whether it takes it
+        let python = crate::python::templates::is_lookup(&name);
+        let mut positional = args.pos.iter().filter(|_| names::short(&name) != "first_found" && !python);
+        let mut named = args.kw.iter().map(|(_, v)| v).filter(|_| names::short(&name) != "env" && !python);
         let undefined = |v: &&Value| v.is_undefined();
         if let Some(u) = positional.find(undefined).or_else(|| named.find(undefined)) {
             return Ok(u.clone());
@@ -270,12 +286,12 @@ impl Object for Function {
                 ));
                 continue;
             }
-            terms.push(engine.resolve(&v, state.scope())?);
+            terms.push(if python { soft(engine, state, &v)? } else { engine.resolve(&v, state.scope())? });
         }
         let cx = Cx { world: &world, scope: state.scope(), options };
         let found = match run(&name, terms, &cx) {
             // a variable that is not there
-            Ok(found) if found.iter().any(Value::is_undefined) => {
+            Ok(found) if !python && found.iter().any(Value::is_undefined) => {
                 return Ok(found.into_iter().find(Value::is_undefined).unwrap_or_default());
             }
             Ok(found) => found,

@@ -93,8 +93,8 @@ class Engine(Tasks):
                 return {'missing': f"The module {name} was not found in configured module paths"}, b''
             path, name = found.plugin_resolved_path, found.resolved_fqcn or name
         built = modify_module(
-            module_name=name, module_path=path, module_args=request['args'], templar=self.make_templar(variables),
-            task_vars=variables, environment=request.get('env') or {}, remote_is_local=bool(request.get('local')))
+            module_name=name, module_path=path, module_args=moments(request['args'], False), templar=self.make_templar(variables),
+            task_vars=variables, environment=request.get('env') or {})
         head = {'style': built.module_style, 'shebang': built.shebang, 'profile': built.serialization_profile, 'path': path, 'name': name}
         if built.module_style == 'old':
             import shlex
@@ -115,6 +115,11 @@ class Engine(Tasks):
         raised = value.get('exception') if isinstance(value, dict) else None
         if hasattr(raised, 'event'):
             value['exception'] = {'event': {'msg': raised.event.msg}}
+        for key, text in (('warnings', summary), ('deprecations', deprecation)):
+            if isinstance(value, dict) and isinstance(value.get(key), list):
+                value[key] = [text(told) if hasattr(told, 'event') else told for told in value[key]]
+        if request.get('profile') not in (None, 'legacy'):
+            value = moments(value, True)
         return {'value': value, 'warnings': list(warnings)}, b''
 
     def op_filter(self, request, blob):
@@ -148,7 +153,13 @@ class Engine(Tasks):
         plugin = self.loader.lookup_loader.get(request['name'], loader=self.data_loader, templar=templar, collection_list=request.get('collections'))
         if plugin is None:
             raise LookupError(f"lookup plugin ({request['name']}) not found")
-        return {'value': mark(plugin.run(trust(request['terms']), variables=variables, **trust(request.get('kwargs', {}))))}, b''
+        terms, options = trust(request['terms']), trust(request.get('kwargs', {}))
+        if not getattr(plugin, 'accept_args_markers', False):
+            from ansible._internal._templating._jinja_common import Marker
+            undefined = next((value for value in [*terms, *options.values()] if isinstance(value, Marker)), None)
+            if undefined is not None:
+                return {'value': [mark(undefined)]}, b''
+        return {'value': mark(plugin.run(terms, variables=variables, **options))}, b''
 
     def op_group(self, request, blob):
         """The actions of a group of module_defaults."""
@@ -234,13 +245,19 @@ class Engine(Tasks):
         cache = self.loader.cache_loader.get(request['name'])
         if cache is None:
             raise LookupError(f"Unable to load the cache plugin ({request['name']}).")
+        try:
+            # what plugins of today are given is wrapped, so that marks survive
+            from ansible._internal._plugins._cache import PluginInterposer
+            cache = PluginInterposer(cache)
+        except ImportError:
+            pass
         if 'facts' in request:
             cache.set(request['host'], trust(request['facts']))
             return {'value': None}, b''
         if request.get('forget'):
             cache.delete(request['host'])
             return {'value': None}, b''
-        return {'value': mark(cache.get(request['host'])) if cache.contains(request['host']) else None}, b''
+        return {'value': mark(cache.get(request['host']), True) if cache.contains(request['host']) else None}, b''
 
 
 def failure(error):

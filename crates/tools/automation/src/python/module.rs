@@ -136,7 +136,6 @@ impl Work<'_> {
         fields.insert("env".into(), environment.into());
         fields.insert("collections".into(), json!(call.collections));
         fields.insert("paths".into(), json!(call.paths));
-        fields.insert("local".into(), (self.connection.transport() == "local").into());
         self.host.ask(&format!("the module {name}"), "module", fields, &[])
     }
 

@@ -4,29 +4,82 @@ The engine has judged the conditions and rendered the arguments; what runs here 
 """
 
 TEMPLATE = '__pileus_template'
+MOMENT = '__pileus_moment'
+UNDEFINED = '__pileus_undefined'
+ORIGIN = '__pileus_origin'
+
+
+def moment(text):
+    """A date, a time or both."""
+    import datetime
+    if ':' not in text:
+        return datetime.date.fromisoformat(text)
+    if '-' not in text[:5]:
+        return datetime.time.fromisoformat(text)
+    return datetime.datetime.fromisoformat(text)
+
+
+def tagged(value):
+    """A text with its marks: where it was written, and whether it is a template."""
+    from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+    file, line, column = value[ORIGIN]
+    place = {'path': file} if file.startswith('/') else {'description': file}
+    text = Origin(line_num=line or None, col_num=column or None, **place).tag(value['text'])
+    return TrustedAsTemplate().tag(text) if value.get('trusted') else text
 
 
 def trust(value):
     """What the engine sent, with its templates marked as such."""
     from ansible._internal._datatag._tags import TrustedAsTemplate
+    from ansible._internal._templating._jinja_common import UndefinedMarker
     if isinstance(value, dict):
-        if len(value) == 1 and isinstance(value.get(TEMPLATE), str):
-            return TrustedAsTemplate().tag(value[TEMPLATE])
+        if isinstance(value.get(ORIGIN), list):
+            return tagged(value)
+        if len(value) == 1:
+            (key, text), = value.items()
+            if isinstance(text, str):
+                if key == TEMPLATE:
+                    return TrustedAsTemplate().tag(text)
+                if key == MOMENT:
+                    return moment(text)
+                if key == UNDEFINED:
+                    return UndefinedMarker(text, _no_template_source=True)
         return {key: trust(item) for key, item in value.items()}
     if isinstance(value, list):
         return [trust(item) for item in value]
     return value
 
 
-def mark(value):
+def moments(value, there):
+    """Dates and times as the engine writes them (`there`), or the other way."""
+    if isinstance(value, dict):
+        if not there and len(value) == 1 and isinstance(value.get(MOMENT), str):
+            return moment(value[MOMENT])
+        return {key: moments(item, there) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [moments(item, there) for item in value]
+    return {MOMENT: value.isoformat()} if there and hasattr(value, 'isoformat') else value
+
+
+def mark(value, origins=False):
     """The other way: templates that a plugin gives stay templates."""
-    from ansible._internal._datatag._tags import TrustedAsTemplate
+    from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+    from ansible._internal._templating._jinja_common import Marker
+    if isinstance(value, Marker):
+        return {UNDEFINED: str(value._undefined_message)}
     if isinstance(value, str):
-        return {TEMPLATE: str(value)} if TrustedAsTemplate.is_tagged_on(value) and '{' in value else value
+        trusted = TrustedAsTemplate.is_tagged_on(value) and '{' in value
+        origin = Origin.get_tag(value) if origins else None
+        if origin is not None:
+            place = [origin.path or origin.description or '', origin.line_num or 0, origin.col_num or 0]
+            return {ORIGIN: place, 'text': str(value), 'trusted': trusted}
+        return {TEMPLATE: str(value)} if trusted else value
+    if hasattr(value, 'isoformat'):
+        return {MOMENT: value.isoformat()}
     if hasattr(value, 'items') and not isinstance(value, type):
-        return {str(key): mark(item) for key, item in value.items()}
+        return {str(key): mark(item, origins) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [mark(item) for item in value]
+        return [mark(item, origins) for item in value]
     return value
 
 
@@ -38,7 +91,9 @@ def summary(value):
 
 
 def deprecation(value):
-    return {'msg': summary(value), 'version': getattr(value, 'version', None), 'date': getattr(value, 'date', None)}
+    told = {'msg': summary(value), 'collection_name': getattr(getattr(value, 'deprecator', None), 'resolved_name', None)}
+    key = 'date' if getattr(value, 'date', None) else 'version'
+    return {**told, key: getattr(value, key, None)}
 
 
 class Nobody:
@@ -57,7 +112,7 @@ class Delegated:
     def get_delegated_vars_and_hostname(self, templar, task, variables):
         if not task.delegate_to:
             return {}, None
-        return {'ansible_delegated_vars': {task.delegate_to: {**variables, **self.variables}}}, task.delegate_to
+        return {'ansible_delegated_vars': {task.delegate_to: self.variables}}, task.delegate_to
 
 
 class Tasks:

@@ -65,7 +65,9 @@ pub fn cached(plugin: &str, name: &str) -> Result<Option<Dict>, Error> {
 /// Where it fails, or ansible-core isn't there.
 pub fn keep(plugin: &str, name: &str, facts: Option<&Dict>) -> Result<(), Error> {
     let fields = match facts {
-        Some(facts) => Map::from_iter([("facts".to_owned(), values::encode(&Value::Dict(facts.clone())))]),
+        Some(facts) => {
+            Map::from_iter([("facts".to_owned(), values::encode_placed(&Value::Dict(facts.clone())))])
+        }
         None => Map::from_iter([("forget".to_owned(), true.into())]),
     };
     cache(plugin, name, fields).map(|_| ())

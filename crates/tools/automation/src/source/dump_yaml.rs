@@ -112,7 +112,7 @@ fn scalar(out: &mut String, v: &Value, indent: usize, column: usize) {
                     let _ = write!(out, "\n{:indent$}{line}", "");
                 }
             }
-            None if o.type_name() == "datetime" => out.push_str(&o.text()),
+            None if matches!(o.type_name(), "date" | "datetime") => out.push_str(&o.text()),
             None => text(out, &o.text(), indent, column),
         },
         other => text(out, &other.repr(), indent, column),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pileus_jinja::{Error, Object, Origin, Str, Value};
+use pileus_jinja::{Error, ErrorKind, Object, Origin, Str, Value};
 
 /// An encrypted string; decrypted when first read, with the program's vault.
 #[derive(Debug)]
@@ -57,7 +57,9 @@ impl Object for EncryptedString {
         "EncryptedString"
     }
     fn resolve(&self) -> Option<Result<Value, Error>> {
-        Some(self.decrypt().map_err(|e| Error::runtime(e.brief()).through(Some(&self.sealed()))))
+        Some(
+            self.decrypt().map_err(|e| Error::new(ErrorKind::Vault, e.brief()).through(Some(&self.sealed()))),
+        )
     }
     fn is_storable(&self) -> bool {
         true

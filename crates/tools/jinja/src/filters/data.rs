@@ -203,7 +203,7 @@ fn write(state: &State<'_>, v: &Value, style: &Style, depth: usize, out: &mut St
             }
             out.push('}');
         }
-        Value::Object(o) if o.iter().is_none() => quoted(&o.text(), style.ascii, out),
+        Value::Object(o) if o.iter().is_none() => quoted(&o.json(), style.ascii, out),
         Value::Bytes(b) => quoted(&String::from_utf8_lossy(b), style.ascii, out),
         v => {
             let items = state.items(v)?;

@@ -1,6 +1,7 @@
 //! Jinja's and ansible-core's filters, those that need no I/O. One file per subject; the names are those of the
 //! reference (Jinja 3.1 "List of Builtin Filters", ansible-core 2.19 `ansible.builtin` filters).
 
+mod calendar;
 mod comment;
 mod data;
 mod encode;
@@ -24,14 +25,14 @@ use std::sync::Arc;
 
 use crate::{Args, Engine, Error, State, Value};
 
+pub(crate) use calendar::moment;
 pub use random::python_choices;
 pub(crate) use regexes::translate as python_regex;
 pub(crate) use text::{pad_center, split_blanks};
-pub(crate) use time::moment;
 
 /// A date without a zone, as Python's `datetime`.
 pub(crate) fn date(d: jiff::civil::DateTime) -> Value {
-    Value::object(time::Date(d))
+    Value::object(time::Date(d, None))
 }
 
 type Plain = fn(&State<'_>, Args) -> Result<Value, Error>;

@@ -39,8 +39,7 @@ fn true_type(state: &State<'_>, a: Args) -> Result<Value, Error> {
     let v = state.read(a.first());
     let name = v.type_name();
     Ok(Value::from(match &v {
-        Value::Undefined(_) if v.to_text().is_err_and(|e| e.is_undefined()) => "UndefinedMarker".to_owned(),
-        Value::Undefined(_) => "CapturedExceptionMarker".to_owned(),
+        Value::Undefined(_) => super::select::marker(&v).unwrap_or(name).to_owned(),
         _ if tags::of(&v).is_empty() => name.to_owned(),
         _ => {
             let (first, rest) = name.split_at(1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Plain;
 use crate::value::sort_by_key;
-use crate::{Args, Error, State, Value};
+use crate::{Args, Error, ErrorKind, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[
     ("groupby", groupby),
@@ -30,18 +30,23 @@ pub(super) const RAW: &[(&str, Plain)] = &[
     ("type_debug", type_debug),
 ];
 
-/// The name of the type; what cannot be decrypted is a marker, as ansible-core calls it.
-fn type_debug(_: &State<'_>, a: Args) -> Result<Value, Error> {
-    let name = match a.first() {
-        Value::Undefined(u) => return Err(u.to_error()),
-        Value::Object(o) => match o.resolve() {
-            Some(Ok(v)) => v.type_name().to_owned(),
-            Some(Err(_)) => "VaultExceptionMarker".to_owned(),
-            None => o.type_name().to_owned(),
-        },
-        v => v.type_name().to_owned(),
-    };
-    Ok(Value::from(name))
+/// The name of the type; of what is undefined or failed, what ansible-core calls it.
+fn type_debug(state: &State<'_>, a: Args) -> Result<Value, Error> {
+    let v = state.read(a.first());
+    Ok(Value::from(marker(&v).unwrap_or_else(|| v.type_name())))
+}
+
+/// What ansible-core calls the marker that stands for `v`, where `v` is undefined or an error kept.
+pub(super) fn marker(v: &Value) -> Option<&'static str> {
+    let Value::Undefined(u) = v else { return None };
+    fn any(e: &Error, kind: ErrorKind) -> bool {
+        e.kind() == kind || e.cause().is_some_and(|c| any(c, kind))
+    }
+    Some(match u.to_error() {
+        e if any(&e, ErrorKind::Vault) => "VaultExceptionMarker",
+        e if e.is_undefined() => "UndefinedMarker",
+        _ => "CapturedExceptionMarker",
+    })
 }
 
 /// Jinja's `make_attrgetter`: a dotted name, numbers are indices.

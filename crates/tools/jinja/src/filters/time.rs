@@ -1,37 +1,24 @@
 //! Dates: `strftime`, `to_datetime` and the objects that come of them.
 
 use jiff::civil::DateTime;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
 use super::Plain;
+use super::calendar::{Clock, Day};
 use crate::{Args, Error, ErrorKind, Object, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[("strftime", strftime), ("to_datetime", to_datetime)];
 
-/// Python's `datetime.datetime`, without a zone.
+/// Python's `datetime.datetime`, with its zone where it has one.
 #[derive(Debug, Clone)]
-pub(crate) struct Date(pub DateTime);
+pub(crate) struct Date(pub DateTime, pub Option<Offset>);
 
 /// Python's `datetime.timedelta`.
 #[derive(Debug, Clone)]
 pub(crate) struct Delta(pub SignedDuration);
 
-/// A YAML timestamp with a time and no zone: blanks or `T` between, a fraction of any length.
-pub(crate) fn moment(text: &str) -> Option<Date> {
-    let at = text.find(|c: char| !c.is_ascii_digit() && c != '-')?;
-    let (date, time) = text.split_at(at);
-    let time = time.trim_start_matches(['T', 't', ' ', '\t']);
-    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
-    let numbers = |s: &str, by: char| -> Option<Vec<i16>> { s.split(by).map(|n| n.parse().ok()).collect() };
-    let (days, clock) = (numbers(date, '-')?, numbers(clock, ':')?);
-    let ([y, mo, d], [h, mi, s]) = (days.as_slice(), clock.as_slice()) else { return None };
-    let micros: i32 = if fraction.is_empty() { 0 } else { format!("{fraction:0<6.6}").parse().ok()? };
-    let small = |n: &i16| i8::try_from(*n).ok();
-    let at = DateTime::new(*y, small(mo)?, small(d)?, small(h)?, small(mi)?, small(s)?, micros * 1000);
-    at.ok().map(Date)
-}
-
-fn number(n: impl Into<i64>) -> Option<Value> {
+pub(super) fn number(n: impl Into<i64>) -> Option<Value> {
     Some(Value::Int(n.into()))
 }
 
@@ -57,15 +44,20 @@ impl Object for Date {
     fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
         Some(match name {
             "strftime" => args.first().to_text().and_then(|f| format(&f, &self.0)),
-            "isoformat" => Ok(Value::str(self.text().replacen(' ', "T", 1))),
+            "isoformat" => Ok(Value::str(self.json())),
             "timestamp" => self
                 .0
-                .to_zoned_datetime(TimeZone::system())
+                .to_zoned_datetime(self.1.map_or_else(TimeZone::system, TimeZone::fixed))
                 .map(|z| Value::Float(z.timestamp().as_microsecond() as f64 / 1e6))
                 .map_err(|e| Error::value_error(e.to_string())),
             "weekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_zero_offset()))),
             "isoweekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_one_offset()))),
-            "date" => Ok(Value::object(Date(self.0.date().to_datetime(jiff::civil::Time::midnight())))),
+            "date" => Ok(Value::object(Day(self.0.date()))),
+            "time" => Ok(Value::object(Clock(self.0.time(), None))),
+            "timetz" => Ok(Value::object(Clock(self.0.time(), self.1))),
+            "utcoffset" => Ok(self.1.map_or(Value::None, |o| {
+                Value::object(Delta(SignedDuration::from_secs(i64::from(o.seconds()))))
+            })),
             _ => return None,
         })
     }
@@ -86,30 +78,38 @@ impl Object for Date {
         if micro != 0 {
             out.push_str(&format!(", {micro}"));
         }
-        out + ")"
+        out + &zone_repr(self.1) + ")"
     }
     fn text(&self) -> String {
         let micro = self.0.subsec_nanosecond() / 1000;
         let tail = if micro == 0 { String::new() } else { format!(".{micro:06}") };
-        format!("{}{tail}", self.0.strftime("%Y-%m-%d %H:%M:%S"))
+        format!("{}{tail}{}", self.0.strftime("%Y-%m-%d %H:%M:%S"), zone_text(self.1))
     }
     fn json(&self) -> String {
         self.text().replacen(' ', "T", 1)
     }
     fn equals(&self, other: &Value) -> Option<bool> {
-        self.compare(other).map(std::cmp::Ordering::is_eq)
+        Some(self.compare(other) == Some(std::cmp::Ordering::Equal))
     }
     fn compare(&self, other: &Value) -> Option<std::cmp::Ordering> {
         match other {
-            Value::Object(o) => o.downcast::<Date>().map(|d| self.0.cmp(&d.0)),
+            Value::Object(o) => {
+                let other = o.downcast::<Date>()?;
+                (self.1.is_some() == other.1.is_some()).then(|| self.instant().cmp(&other.instant()))
+            }
             _ => None,
         }
     }
     fn binary(&self, op: &str, other: &Value, swapped: bool) -> Option<Result<Value, Error>> {
         let Value::Object(o) = other else { return None };
         if let (Some(d), "-") = (o.downcast::<Date>(), op) {
-            let (a, b) = if swapped { (&d.0, &self.0) } else { (&self.0, &d.0) };
-            return Some(Ok(Value::object(Delta(a.duration_since(*b)))));
+            if d.1.is_some() != self.1.is_some() {
+                return Some(Err(Error::type_error(
+                    "can't subtract offset-naive and offset-aware datetimes",
+                )));
+            }
+            let (a, b) = if swapped { (d, self) } else { (self, d) };
+            return Some(Ok(Value::object(Delta(a.instant().duration_since(b.instant())))));
         }
         let delta = o.downcast::<Delta>()?;
         let moved = match op {
@@ -117,11 +117,45 @@ impl Object for Date {
             "-" if !swapped => self.0.checked_sub(delta.0),
             _ => return None,
         };
-        Some(moved.map(|d| Value::object(Date(d))).map_err(|_| Error::value_error("date value out of range")))
+        Some(
+            moved
+                .map(|d| Value::object(Date(d, self.1)))
+                .map_err(|_| Error::value_error("date value out of range")),
+        )
     }
 }
 
+impl Date {
+    /// In UTC where there is a zone.
+    fn instant(&self) -> DateTime {
+        let ahead = self.1.map_or(0, |o| i64::from(o.seconds()));
+        self.0.checked_sub(SignedDuration::from_secs(ahead)).unwrap_or(self.0)
+    }
+}
+
+/// `+hh:mm` of a zone, nothing where there is none.
+pub(super) fn zone_text(zone: Option<Offset>) -> String {
+    let Some(zone) = zone else { return String::new() };
+    let (sign, seconds) = (if zone.seconds() < 0 { '-' } else { '+' }, zone.seconds().abs());
+    format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60)
+}
+
+/// A zone as the last argument of a constructor.
+pub(super) fn zone_repr(zone: Option<Offset>) -> String {
+    let Some(zone) = zone else { return String::new() };
+    if zone.is_zero() {
+        return ", tzinfo=datetime.timezone.utc".into();
+    }
+    let (days, seconds) = (zone.seconds().div_euclid(86_400), zone.seconds().rem_euclid(86_400));
+    let days = if days == 0 { String::new() } else { format!("days={days}, ") };
+    format!(", tzinfo=datetime.timezone(datetime.timedelta({days}seconds={seconds}))")
+}
+
 impl Delta {
+    /// Its whole days, rounded down.
+    pub(super) fn days(&self) -> i64 {
+        self.parts().0
+    }
     fn parts(&self) -> (i64, i64, i64) {
         let micros = self.0.as_micros();
         let day = 86_400_000_000i128;
@@ -173,7 +207,7 @@ impl Object for Delta {
 }
 
 /// `date` by C's `strftime`.
-fn format(f: &str, date: &DateTime) -> Result<Value, Error> {
+pub(super) fn format(f: &str, date: &DateTime) -> Result<Value, Error> {
     let zoned = date.to_zoned_datetime(TimeZone::system()).map_err(|e| Error::value_error(e.to_string()))?;
     let text = jiff::fmt::strtime::format(f, &zoned).map_err(|e| Error::value_error(e.to_string()))?;
     Ok(Value::str(text))
@@ -217,5 +251,5 @@ fn to_datetime(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let date = parsed
         .to_datetime()
         .or_else(|_| parsed.to_date().map(|d| d.to_datetime(jiff::civil::Time::midnight())));
-    Ok(Value::object(Date(date.map_err(|_| bad())?)))
+    Ok(Value::object(Date(date.map_err(|_| bad())?, None)))
 }

@@ -100,7 +100,10 @@ fn scalar(v: &Value, style: &Style, out: &mut Emitter) -> Result<(), Error> {
             ("float", if s.contains('e') && !s.contains('.') { s.replacen('e', ".0e", 1) } else { s })
         }
         Value::Bytes(b) => ("str", String::from_utf8_lossy(b).into_owned()),
-        Value::Object(o) if o.type_name() == "datetime" => ("timestamp", o.text()),
+        Value::Object(o) if matches!(o.type_name(), "date" | "datetime") => ("timestamp", o.text()),
+        Value::Object(o) if o.type_name() == "time" => {
+            return Err(Error::type_error(format!("('cannot represent an object', {})", o.repr())));
+        }
         v => ("str", v.to_text()?),
     };
     let resolved = match pileus_yaml::resolve_plain(&text) {

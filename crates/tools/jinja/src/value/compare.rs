@@ -192,6 +192,9 @@ impl Value {
     }
 
     fn no_order(&self, other: &Self, op: &str) -> Error {
+        if self.type_name() == "datetime" && other.type_name() == "datetime" {
+            return Error::type_error("can't compare offset-naive and offset-aware datetimes");
+        }
         Error::type_error(format!(
             "'{op}' not supported between instances of '{}' and '{}'",
             self.type_name(),

@@ -125,13 +125,13 @@ impl Value {
         }
     }
 
-    /// The moment that a YAML timestamp with a time and no zone stands for (`2024-01-01 12:01:01.5`).
+    /// The date, time or moment that a timestamp of YAML or TOML stands for (`2024-01-01 12:01:01.5`).
     pub fn moment(text: &str) -> Option<Self> {
-        crate::filters::moment(text).map(Self::object)
+        crate::filters::moment(text)
     }
 
     /// From YAML read from `file`: text is trusted unless tagged `!unsafe`, and everything knows its place.
-    /// Other tags (`!vault`) are the caller's to treat first; dates become text as written.
+    /// Other tags (`!vault`) are the caller's to treat first.
     pub fn from_yaml(yaml: &pileus_yaml::Value, file: &Arc<str>) -> Self {
         from_yaml(yaml, file, true)
     }
@@ -158,7 +158,8 @@ fn from_yaml(yaml: &pileus_yaml::Value, file: &Arc<str>, trusted: bool) -> Value
         Kind::Int(i) => Value::Int(*i),
         Kind::BigInt(s) => s.parse().map_or_else(|_| text(s), Value::big),
         Kind::Float(f) => Value::Float(*f),
-        Kind::Str(s) | Kind::Date(s) => text(s),
+        Kind::Str(s) => text(s),
+        Kind::Date(s) => Value::moment(s).unwrap_or_else(|| text(s)),
         Kind::Seq(items) => {
             let items = items.iter().map(|v| from_yaml(v, file, trusted)).collect();
             Value::List(List::with_origin(items, origin()))

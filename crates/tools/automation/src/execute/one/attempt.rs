@@ -166,6 +166,7 @@ impl One<'_> {
                 d.insert("changed", false);
                 let e = task_failed(Error::new(msg));
                 d.insert("msg", e.brief());
+                d.insert("exception", super::NO_TRACEBACK);
                 Ok((d, Some(e)))
             }
         }

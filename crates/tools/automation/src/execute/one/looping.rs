@@ -62,6 +62,8 @@ impl One<'_> {
         let total = list.len();
         let mut results = Vec::with_capacity(total);
         let mut no_log = false;
+        // what is ignored of one item must be ignored of all
+        let (mut ignore_errors, mut ignore_unreachable) = (None, None);
         for (i, item) in list.iter().enumerate() {
             if i > 0 && control.pause_s > 0.0 {
                 crate::delay::asked(Duration::from_secs_f64(control.pause_s));
@@ -102,6 +104,13 @@ impl One<'_> {
                 value.insert("ansible_loop", l.1.clone());
             }
             no_log |= done.fields.no_log;
+            if flag(&value, "failed") {
+                ignore_errors = Some(ignore_errors.unwrap_or(true) && done.fields.ignore_errors);
+            }
+            if flag(&value, "unreachable") {
+                ignore_unreachable =
+                    Some(ignore_unreachable.unwrap_or(true) && done.fields.ignore_unreachable);
+            }
             let label = match &control.label {
                 Some(l) => self.world.resolve(l, vars).unwrap_or_else(|e| {
                     value.insert("failed", true);
@@ -155,9 +164,14 @@ impl One<'_> {
             d.insert("unreachable", true);
         }
         d.insert("results", Value::list(results));
-        if no_log {
-            let mut f = (*out.fields).clone();
-            f.no_log = true;
+        let last = &out.fields;
+        let (errors, unreachable) = (
+            ignore_errors.unwrap_or(last.ignore_errors),
+            ignore_unreachable.unwrap_or(last.ignore_unreachable),
+        );
+        if no_log || errors != last.ignore_errors || unreachable != last.ignore_unreachable {
+            let mut f = (**last).clone();
+            (f.no_log, f.ignore_errors, f.ignore_unreachable) = (f.no_log || no_log, errors, unreachable);
             out.fields = Arc::new(f);
         }
         out.error = None;

@@ -40,7 +40,7 @@ impl<'a> Strategy<'a> {
         if r.unreachable() {
             if r.fields.ignore_unreachable {
                 self.callbacks().stats.add(&host, |s| {
-                    s.skipped += 1;
+                    s.ok += 1;
                     s.ignored += 1;
                 });
             } else {

@@ -16,7 +16,7 @@ use crate::cx::Cx;
 use crate::files::{Diff, FileArgs};
 use crate::map;
 use crate::result::{Fail, Map, Reply};
-use crate::sys::path;
+use crate::sys::{path, users};
 use times::Times;
 
 /// Runs the module.
@@ -59,6 +59,9 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         }
     }
     let times = Times::of(cx, &state)?;
+    if cx.check && state != "absent" {
+        foretell(cx);
+    }
     let follow = cx.flag("follow").unwrap_or(true);
     let force = cx.bool("force");
     match state.as_str() {
@@ -68,6 +71,24 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         "link" => link::symbolic(cx, &path, src, follow, force, &times),
         "hard" => link::hard(cx, &path, src, force, &times),
         _ => absent::ensure(cx, &path),
+    }
+}
+
+/// Check mode's warnings: an owner or group that isn't there may be made before the real run.
+fn foretell(cx: &mut Cx<'_>) {
+    for (key, kind, id) in [("owner", "user", "uid"), ("group", "group", "gid")] {
+        let Some(name) = cx.str(key).map(str::to_string) else { continue };
+        let number = name.trim().parse::<i64>().ok();
+        let there = match (key, number) {
+            ("owner", Some(n)) => u32::try_from(n).is_ok_and(|n| users::by_uid(n).is_some()),
+            (_, Some(n)) => u32::try_from(n).is_ok_and(|n| users::group_by_gid(n).is_some()),
+            ("owner", None) => users::by_name(&name).is_some(),
+            (_, None) => users::group_by_name(&name).is_some(),
+        };
+        if !there {
+            let with = number.map_or(name, |n| format!("with {id} {n}"));
+            cx.warn(format!("failed to look up {kind} {with}. Create {kind} up to this point in real play"));
+        }
     }
 }
 
