@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::Error;
+use crate::log::{self, Level};
 
 static VERBOSITY: AtomicU8 = AtomicU8::new(0);
 static DEPRECATIONS: AtomicBool = AtomicBool::new(true);
@@ -82,8 +83,13 @@ pub fn paint(text: &str, color: &str) -> String {
     text.split('\n').map(|line| format!("\x1b[{code}m{line}\x1b[0m")).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes a line to stdout.
+/// Writes a line to stdout, and to the log.
 pub fn out(text: &str) {
+    log::write(Level::Info, text);
+    shown(text);
+}
+
+fn shown(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes());
     if !text.ends_with('\n') {
@@ -92,8 +98,14 @@ pub fn out(text: &str) {
     let _ = stdout.flush();
 }
 
-/// Writes a line to stderr in `color`.
+/// Writes a line to stderr in `color`, and to the log.
 pub fn err(text: &str, color: &str) {
+    let level = match color {
+        "red" => Level::Error,
+        "bright purple" => Level::Warning,
+        _ => Level::Info,
+    };
+    log::write(level, &format!("{text}\n"));
     let mut stderr = std::io::stderr().lock();
     let (body, end) = match text.strip_suffix('\n') {
         Some(body) => (body, "\n"),
@@ -164,8 +176,18 @@ pub fn debug(message: &str) {
 
 /// Says `message` where at least `level` times `-v` was given.
 pub fn verbose(level: u8, message: &str) {
+    if log::wants(level, verbosity()) {
+        log::write(Level::Info, message);
+    }
     if verbosity() >= level {
-        out(&paint(message, "blue"));
+        shown(&paint(message, "blue"));
+    }
+}
+
+/// Says what happens to a host, as [`verbose`]: `<host> what`.
+pub fn verbose_of(level: u8, host: &str, what: impl FnOnce() -> String) {
+    if verbosity() >= level || log::wants(level, verbosity()) {
+        verbose(level, &format!("<{host}> {}", what()));
     }
 }
 

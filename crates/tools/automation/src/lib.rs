@@ -18,6 +18,7 @@ mod error;
 pub mod execute;
 mod interrupt;
 pub mod inventory;
+pub mod log;
 pub mod lookup;
 pub mod playbook;
 pub mod python;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pileus_jinja::Dict;
+use pileus_jinja::{Dict, Value};
 use serde_json::{Map, Value as Json};
 
 use super::remote::{call, lost};
 use super::{Cx, Failure, Outcome, remote};
 use crate::connection::{Become, Connection, Job, ModuleCall, Settings};
+use crate::execute::TaskResult;
 
 /// Where jobs keep how they stand.
 fn directory(cx: &Cx<'_>) -> String {
@@ -66,6 +67,20 @@ pub fn wait(
         connection.module(&call(cx, "async_status", &args), as_user, None)
     };
     let callbacks = &cx.world.callbacks;
+    let told = |now: Map<String, Json>| {
+        let mut value = now;
+        value.insert("ansible_job_id".into(), jid.into());
+        TaskResult {
+            host: cx.host.clone(),
+            task: cx.task.clone(),
+            name: String::new(),
+            value: Value::from(Json::Object(value)).as_dict().cloned().unwrap_or_default(),
+            fields: cx.fields.clone(),
+            items: Vec::new(),
+            looped: false,
+            error: None,
+        }
+    };
     let mut last = None;
     let mut left = cx.fields.async_s;
     while left > 0 {
@@ -77,13 +92,13 @@ pub fn wait(
             // What stays of it does no harm.
             let _ = ask("cleanup");
             let failed = now.get("failed").is_some_and(|f| f.as_bool().unwrap_or(f.as_i64() != Some(0)));
-            callbacks.polled(cx.host, jid, failed);
+            callbacks.polled(&told(now.clone()), failed);
             return Ok(now);
         }
-        callbacks.poll(cx.host, jid);
+        callbacks.poll(&told(now.clone()));
         last = Some(now);
     }
-    callbacks.polled(cx.host, jid, true);
+    callbacks.polled(&told(last.clone().unwrap_or_default()), true);
     let mut out = Map::new();
     if let Some(last) = last {
         out.insert("async_result".into(), Json::Object(last));

@@ -18,7 +18,7 @@ use crate::playbook::{K, Play, Task};
 use crate::{config, display};
 
 use super::dump::{self, Format};
-use super::{Callback, Stats};
+use super::{Callback, Inclusion, Stats};
 
 /// The columns of a banner where stdout is no terminal.
 const COLUMNS: usize = 79;
@@ -57,6 +57,11 @@ struct Colors {
     added: String,
     removed: String,
     lines: String,
+}
+
+/// A text of a result; empty where it isn't there.
+fn text_of(r: &TaskResult, name: &str) -> String {
+    r.value.get(name).and_then(|v| v.to_text().ok()).unwrap_or_default()
 }
 
 fn option(name: &str) -> serde_json::Value {
@@ -360,14 +365,27 @@ impl Callback for Default {
         self.say(&text, "bright purple");
     }
 
-    fn poll(&mut self, host: &Name, jid: &str) {
-        let text = format!("ASYNC POLL on {host}: jid={jid} started=True finished=False");
+    fn host_start(&mut self, host: &Name, task: &Arc<Task>) {
+        if self.per_host_start {
+            let name = self.pending.as_ref().filter(|(t, _)| t.id == task.id).map_or("", |(_, name)| name);
+            let kind = if task.handler { "HANDLER" } else { "TASK" };
+            self.say(&format!(" [started {kind}: {name} on {host}]"), &self.colors.ok);
+        }
+    }
+
+    fn poll(&mut self, r: &TaskResult) {
+        let text = format!(
+            "ASYNC POLL on {}: jid={} started=True finished=False",
+            r.host,
+            text_of(r, "ansible_job_id")
+        );
         self.say(&text, &self.colors.debug);
     }
 
-    fn polled(&mut self, host: &Name, jid: &str, failed: bool) {
+    fn polled(&mut self, r: &TaskResult, failed: bool) {
         let how = if failed { "FAILED" } else { "OK" };
-        self.say(&format!("ASYNC {how} on {host}: jid={jid}"), &self.colors.debug);
+        let jid = text_of(r, "ansible_job_id");
+        self.say(&format!("ASYNC {how} on {}: jid={jid}", r.host), &self.colors.debug);
     }
 
     fn diff(&mut self, r: &TaskResult) {
@@ -394,9 +412,9 @@ impl Callback for Default {
         }
     }
 
-    fn included(&mut self, what: &str, hosts: &[Name], label: Option<&Value>) {
-        let mut text = format!("included: {what} for {}", hosts.join(", "));
-        if let Some(l) = label {
+    fn included(&mut self, of: &Inclusion<'_>) {
+        let mut text = format!("included: {} for {}", of.what, of.hosts.join(", "));
+        if let Some(l) = of.label {
             text.push_str(&format!(" => (item={})", shown_label(l)));
         }
         self.say(&text, &self.colors.included);

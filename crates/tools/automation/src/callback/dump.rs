@@ -11,6 +11,8 @@ use pileus_jinja::yaml::Style;
 /// Columns of a level.
 pub const INDENT: usize = 4;
 const TAB: usize = 8;
+/// Levels past which results are taken as they are.
+const MAX_DEPTH: usize = 100;
 
 /// What a censored result shows.
 pub const CENSORED: &str =
@@ -135,6 +137,36 @@ pub fn results(d: &Dict, indent: Option<usize>, format: Format) -> String {
         Format::Json => json::dumps(&Value::Dict(out), indent, true),
         Format::Yaml { lossy } => yaml(&out, lossy),
     }
+}
+
+/// A result as callbacks tell it to files: as it is but for what is only the engine's; censored where it must be.
+/// `indent` is that of results that aren't always shown whole.
+pub fn told(d: &Dict, task: &Task, no_log: bool, indent_unless: Option<usize>) -> String {
+    let shown = if no_log { cleaned(d, task, true) } else { d.copy() };
+    if &*task.action == "debug" {
+        shown.remove("invocation");
+    }
+    results(&without_own(&shown), indent(&shown, None).or(indent_unless), Format::Json)
+}
+
+/// Without the engine's own keys (`_ansible_…`), at every level.
+fn without_own(d: &Dict) -> Dict {
+    fn value(v: Value, depth: usize) -> Value {
+        match v {
+            // a list may hold itself
+            v if depth > MAX_DEPTH => v,
+            Value::Dict(d) => Value::Dict(
+                d.items()
+                    .into_iter()
+                    .filter(|(k, _)| !k.as_str().is_some_and(|k| k.starts_with("_ansible_")))
+                    .map(|(k, v)| (k, value(v, depth + 1)))
+                    .collect(),
+            ),
+            Value::List(l) => Value::list(l.items().into_iter().map(|v| value(v, depth + 1)).collect()),
+            v => v,
+        }
+    }
+    d.items().into_iter().map(|(k, v)| (k, value(v, 0))).collect()
 }
 
 /// A result as YAML below its line.

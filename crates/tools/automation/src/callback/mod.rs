@@ -1,20 +1,25 @@
-//! What is printed, and who else hears of results: default, minimal, oneline, junit, json, profile_tasks.
+//! What is printed, and who else hears of results: default, minimal, oneline, json, profile_tasks, junit, tree, those in
+//! Python, and the records of runs.
 
+pub mod choose;
 pub mod default;
 pub mod dump;
 pub mod dump_diff;
 pub mod json;
+pub mod junit;
 pub mod minimal;
 pub mod profile_tasks;
 pub mod prompt;
+pub mod python;
 pub mod report;
 pub mod stats;
+pub mod tree;
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pileus_jinja::Value;
+use pileus_jinja::{Dict, Value};
 
 use crate::execute::TaskResult;
 use crate::execute::result::Item;
@@ -22,6 +27,19 @@ use crate::inventory::Name;
 use crate::playbook::{Play, Task};
 
 pub use stats::Stats;
+
+/// An include that was read.
+#[derive(Debug)]
+pub struct Inclusion<'a> {
+    /// The task that asked for it.
+    pub task: &'a Arc<Task>,
+    /// The file or role.
+    pub what: &'a str,
+    /// For whom.
+    pub hosts: &'a [Name],
+    /// The item of a loop, as shown.
+    pub label: Option<&'a Value>,
+}
 
 /// Hears of what happens. Every method but those of need does nothing by default.
 pub trait Callback: Send {
@@ -31,6 +49,10 @@ pub trait Callback: Send {
     fn play_start(&mut self, _play: &Arc<Play>, _name: &str, _hosts: &[Name]) {}
     /// A task or handler begins.
     fn task_start(&mut self, _task: &Arc<Task>, _name: &str) {}
+    /// A task begins on a host.
+    fn host_start(&mut self, _host: &Name, _task: &Arc<Task>) {}
+    /// A play's `vars_prompt` was answered.
+    fn asked(&mut self, _name: &str, _spec: &Dict) {}
     /// A host's result is well.
     fn ok(&mut self, _r: &TaskResult) {}
     /// A host failed.
@@ -44,13 +66,13 @@ pub trait Callback: Send {
     /// Another attempt follows.
     fn retry(&mut self, _r: &TaskResult, _left: i64) {}
     /// A job in the background is looked at, and has not ended.
-    fn poll(&mut self, _host: &Name, _jid: &str) {}
+    fn poll(&mut self, _r: &TaskResult) {}
     /// A job in the background has ended, or its time.
-    fn polled(&mut self, _host: &Name, _jid: &str, _failed: bool) {}
+    fn polled(&mut self, _r: &TaskResult, _failed: bool) {}
     /// A difference.
     fn diff(&mut self, _r: &TaskResult) {}
     /// An include was read.
-    fn included(&mut self, _what: &str, _hosts: &[Name], _label: Option<&Value>) {}
+    fn included(&mut self, _what: &Inclusion<'_>) {}
     /// A handler was notified.
     fn notified(&mut self, _handler: &str, _host: &Name) {}
     /// No host matches.
@@ -88,16 +110,18 @@ impl Callbacks {
         playbook_start(path: &str, plays: usize);
         play_start(play: &Arc<Play>, name: &str, hosts: &[Name]);
         task_start(task: &Arc<Task>, name: &str);
+        host_start(host: &Name, task: &Arc<Task>);
+        asked(name: &str, spec: &Dict);
         ok(r: &TaskResult);
         failed(r: &TaskResult, ignored: bool);
         skipped(r: &TaskResult);
         unreachable(r: &TaskResult);
         item(r: &TaskResult, item: &Item);
         retry(r: &TaskResult, left: i64);
-        poll(host: &Name, jid: &str);
-        polled(host: &Name, jid: &str, failed: bool);
+        poll(r: &TaskResult);
+        polled(r: &TaskResult, failed: bool);
         diff(r: &TaskResult);
-        included(what: &str, hosts: &[Name], label: Option<&Value>);
+        included(what: &Inclusion<'_>);
         notified(handler: &str, host: &Name);
         no_hosts_matched();
         no_hosts_remaining();
@@ -114,7 +138,7 @@ impl Callbacks {
     }
     /// A `meta` task was skipped on a host.
     pub fn meta_skipped(&self, host: &Name, task: &Arc<Task>) {
-        let value = pileus_jinja::Dict::new();
+        let value = Dict::new();
         value.insert("skipped", true);
         let r = TaskResult {
             host: host.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pileus_jinja::{Dict, Str, Value};
 
+use crate::callback::choose;
 use crate::config::Config;
 use crate::execute::plays;
 use crate::playbook::split::parse_kv;
@@ -92,8 +93,15 @@ fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]
     } else {
         "minimal".to_owned()
     };
-    let recap = names::short(&name) == "default";
-    let world = running::world(given, config, vec![playbook::printer(&name, given.on("check"))?], false)?;
+    let callbacks = choose::callbacks(&choose::Wanted {
+        program: "ansible",
+        argv: words,
+        stdout: &name,
+        additional: config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS"),
+        check: given.on("check"),
+        tree: given.value("tree"),
+    })?;
+    let world = running::world(given, config, callbacks, false)?;
     let hosts = world.inventory.chosen(pattern).map_err(Error::new)?;
     if hosts.is_empty() && !given.on("listhosts") {
         display::warning("No hosts matched, nothing to do");
@@ -156,10 +164,9 @@ fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]
     if let Some(strategy) = handover::strategy(&world, &parsed)? {
         return handover::run(&strategy, "ansible", words, None);
     }
+    world.callbacks.playbook_start("__adhoc_playbook__", 1);
     let ended = plays::play(&world, &parsed)?;
     world.connections.close();
-    if recap {
-        world.callbacks.finish(&[]);
-    }
+    world.callbacks.finish(&[]);
     Ok(playbook::exit_code(ended))
 }

@@ -54,6 +54,7 @@ pub fn settings() -> Result<&'static Config, i32> {
 pub fn started(program: &str, given: &Given, config: &Config) -> Result<(), Error> {
     let level = u32::try_from(config.int("DEFAULT_VERBOSITY")).unwrap_or(0) + given.count("verbosity");
     display::set_verbosity(u8::try_from(level).unwrap_or(u8::MAX));
+    open_log(config);
     if display::verbosity() > 1 {
         display::out(&display::paint(&version(program, config), "blue"));
     }
@@ -65,6 +66,19 @@ pub fn started(program: &str, given: &Given, config: &Config) -> Result<(), Erro
         display::warning(w);
     }
     Ok(())
+}
+
+/// Opens the log that the settings name.
+fn open_log(config: &Config) {
+    let Some(path) = config.text("DEFAULT_LOG_PATH").filter(|p| !p.is_empty()).map(paths::unfrack) else {
+        return;
+    };
+    let own = config.get("LOG_VERBOSITY").and_then(|s| s.value.as_u64()).and_then(|n| u8::try_from(n).ok());
+    if let Err(e) = crate::log::open(&path, own) {
+        display::warning(&format!(
+            "log file at '{path}' is not writeable and we cannot create it, aborting: {e}"
+        ));
+    }
 }
 
 /// Prints help, version or what is wrong; the exit code.

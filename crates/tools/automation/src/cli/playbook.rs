@@ -6,14 +6,10 @@ use std::sync::Arc;
 
 use pileus_jinja::Value;
 
-use crate::callback::Callback;
-use crate::callback::default::Default as DefaultCallback;
-use crate::callback::minimal::{Minimal, Oneline};
-use crate::callback::profile_tasks::ProfileTasks;
-use crate::callback::report::Report;
+use crate::callback::choose;
 use crate::execute::strategy::Ended;
 use crate::execute::{World, plays};
-use crate::playbook::{Block, Files, K, Node, Play, names};
+use crate::playbook::{Block, Files, K, Node, Play};
 use crate::python::handover;
 use crate::source::paths;
 use crate::{Error, config, display};
@@ -48,17 +44,6 @@ pub fn main(args: &[OsString]) -> i32 {
     common::run(&grammar(), args, |given, config| run(given, config, args))
 }
 
-/// The callback that prints, by its name.
-pub fn printer(name: &str, check: bool) -> Result<Box<dyn Callback>, Error> {
-    Ok(match names::short(name) {
-        "default" => Box::new(DefaultCallback::new(check)),
-        "minimal" => Box::new(Minimal),
-        "oneline" => Box::new(Oneline),
-        "json" | "ansible.posix.json" => Box::new(Report::default()),
-        other => return Err(Error::new(format!("Invalid callback for stdout specified: {other}"))),
-    })
-}
-
 fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Result<i32, Error> {
     for p in &given.args {
         if p.split('.').count() >= 3 && !p.contains('/') && !Path::new(p).exists() {
@@ -77,12 +62,14 @@ fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Res
         crate::python::places::add(&crate::playbook::build::directory(&paths::unfrack(p)));
     }
     let name = config.text("DEFAULT_STDOUT_CALLBACK").unwrap_or("default").to_owned();
-    let mut callbacks = vec![printer(&name, given.on("check"))?];
-    for enabled in config.list("CALLBACKS_ENABLED") {
-        if matches!(enabled.as_str(), "profile_tasks" | "ansible.posix.profile_tasks") {
-            callbacks.push(Box::new(ProfileTasks::default()));
-        }
-    }
+    let callbacks = choose::callbacks(&choose::Wanted {
+        program: "ansible-playbook",
+        argv: args,
+        stdout: &name,
+        additional: true,
+        check: given.on("check"),
+        tree: None,
+    })?;
     let world = running::world(given, config, callbacks, true)?;
     let mut code = Ended::OK;
     let listing =

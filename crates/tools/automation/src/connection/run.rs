@@ -135,7 +135,13 @@ impl Connection {
             }
             other => return Err(Error::Failed(format!("the connection plugin '{other}' was not found"))),
         };
-        Ok(Connection { transport, options: options.clone(), helpers: Mutex::default(), fetcher })
+        let new = Connection { transport, options: options.clone(), helpers: Mutex::default(), fetcher };
+        new.say(|| match (new.transport.name(), &options.user) {
+            ("local", _) => format!("ESTABLISH LOCAL CONNECTION FOR USER: {}", crate::log::user()),
+            (name, Some(user)) => format!("ESTABLISH {} CONNECTION FOR USER: {user}", name.to_uppercase()),
+            (name, None) => format!("ESTABLISH {} CONNECTION FOR USER: None", name.to_uppercase()),
+        });
+        Ok(new)
     }
 
     /// The connection plugin's name.
@@ -146,6 +152,11 @@ impl Connection {
     /// The options it was opened with.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// What `-vvv` tells of it.
+    fn say(&self, what: impl FnOnce() -> String) {
+        crate::display::verbose_of(3, &self.options.host, what);
     }
 
     /// Ends helpers and the transport.
@@ -177,9 +188,11 @@ impl Connection {
             return Ok(None);
         }
         if self.transport.name() == "local" && r#become.is_none() {
+            self.say(|| format!("EXEC {} (native, in this process)", call.name));
             return Ok(Some(self.module_here(call, stream)));
         }
         let Some(helper) = self.helper(r#become)? else { return Ok(None) };
+        self.say(|| format!("EXEC {} (native, by the helper{})", call.name, as_whom(r#become)));
         let frame = module_frame(call, "module").with("stream", stream.is_some());
         let mut stream = stream;
         let result = helper.ask(frame, |helper, mut answer| {
@@ -239,6 +252,9 @@ impl Connection {
             return Ok(None);
         }
         let Some(helper) = self.helper(r#become)? else { return Ok(None) };
+        self.say(|| {
+            format!("EXEC {} (native, in the background, as {}{})", call.name, job.jid, as_whom(r#become))
+        });
         let frame = module_frame(call, "async")
             .with("jid", job.jid.as_str())
             .with("limit_s", job.limit_s)
@@ -303,6 +319,7 @@ impl Connection {
         tty: bool,
     ) -> Result<(Spawned, Vec<u8>, Vec<u8>), Error> {
         let shell = &self.options.executable;
+        self.say(|| format!("EXEC {shell} -c {}{}", quote(shortened(command)), as_whom(r#become)));
         let Some(user) = r#become else {
             let line = if self.transport.name() == "local" {
                 command.into()
@@ -396,6 +413,7 @@ impl Connection {
         r#become: Option<&Become>,
     ) -> Result<(), Error> {
         let reading = |e: std::io::Error| Error::Failed(format!("failed to read what is to be {path}: {e}"));
+        self.say(|| format!("PUT {path}{}", as_whom(r#become)));
         let helper = if self.transport.name() == "local" && r#become.is_none() {
             None
         } else {
@@ -431,6 +449,7 @@ impl Connection {
     /// Copies a file of the host's.
     pub fn get(&self, path: &str, into: &mut dyn Write, r#become: Option<&Become>) -> Result<(), Error> {
         let writing = |e: std::io::Error| Error::Failed(format!("failed to write what was {path}: {e}"));
+        self.say(|| format!("FETCH {path}{}", as_whom(r#become)));
         let helper = if self.transport.name() == "local" && r#become.is_none() {
             None
         } else {
@@ -448,6 +467,19 @@ impl Connection {
             into.write_all(&answer.blob).map_err(writing).err().map(Err)
         })?
     }
+}
+
+/// The user after become, as it is told.
+fn as_whom(r#become: Option<&Become>) -> String {
+    r#become.map(|b| format!(", as {} by {}", b.user, b.method)).unwrap_or_default()
+}
+
+/// The beginning of a long script.
+fn shortened(command: &str) -> &str {
+    /// Bytes that are told of a command.
+    const SHOWN: usize = 2000;
+    let end = (0..=SHOWN.min(command.len())).rev().find(|n| command.is_char_boundary(*n)).unwrap_or(0);
+    &command[..end]
 }
 
 fn transferred(output: &Output, path: &str) -> Result<(), Error> {

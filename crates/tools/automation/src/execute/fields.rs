@@ -64,6 +64,8 @@ pub struct Fields {
     pub remote_user: Option<String>,
     /// `port`.
     pub port: Option<u16>,
+    /// The arguments, rendered.
+    pub args: pileus_jinja::Dict,
 }
 
 /// What a keyword's value is once rendered to what it holds.
@@ -159,6 +161,7 @@ impl Fields {
             connection: text(K::Connection)?,
             remote_user: text(K::RemoteUser)?,
             port: int(K::Port)?.and_then(|p| u16::try_from(p).ok()),
+            args: pileus_jinja::Dict::new(),
             ..Self::default()
         };
         if let Some(v) = get(K::Notify)? {

@@ -296,6 +296,7 @@ impl One<'_> {
                 return fail(task_failed(e), Some(fields));
             }
         };
+        fields.args = args.clone();
         self.attempts(vars, fields, args, so_far)
     }
 

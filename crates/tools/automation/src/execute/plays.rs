@@ -208,6 +208,7 @@ fn prompts(world: &Arc<World>, play: &Play) -> Result<(), Error> {
         if world.extra.contains(&name) {
             continue;
         }
+        world.callbacks.asked(&name, d);
         let value = crate::callback::prompt::ask(world, d, &name)?;
         play.vars.insert(name.as_str(), value);
     }

@@ -133,6 +133,7 @@ impl<'a> Strategy<'a> {
             for host in hosts {
                 let callbacks = self.callbacks();
                 let report = |e: Event| tell(callbacks, e);
+                callbacks.host_start(host, task);
                 let done = One { world: self.world, run: self.run, host, task, report: &report }.run();
                 out.push(self.finish(done));
             }
@@ -145,6 +146,7 @@ impl<'a> Strategy<'a> {
             while running < limit {
                 let Some(host) = waiting.pop_front() else { break };
                 if let Some(jobs) = &self.jobs {
+                    self.world.callbacks.host_start(&host, task);
                     let _ = jobs.send(Job { host, task: task.clone() });
                     running += 1;
                 }
@@ -363,6 +365,7 @@ impl<'a> Strategy<'a> {
                 self.grow(busy.len() + 1);
                 if let Some(jobs) = &self.jobs {
                     busy.insert(host.clone(), task.id);
+                    self.world.callbacks.host_start(&host, &task);
                     let _ = jobs.send(Job { host, task });
                 }
             }

@@ -10,13 +10,17 @@ import struct
 import sys
 import traceback
 
-# Plugins print; the answers' stream must stay ours.
-ANSWERS = os.fdopen(os.dup(1), 'wb', buffering=0)
-os.dup2(2, 1)
+# Callbacks print, and their process has a socket for both ways; other plugins' printing must not meet the answers.
+OWN_OUTPUT = sys.argv[1:] == ['callbacks']
+ANSWERS = os.fdopen(os.dup(0 if OWN_OUTPUT else 1), 'wb', buffering=0)
+REQUESTS = os.fdopen(os.dup(0), 'rb')
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+if not OWN_OUTPUT:
+    os.dup2(2, 1)
 
 
 def read_exactly(count):
-    data = sys.stdin.buffer.read(count)
+    data = REQUESTS.read(count)
     if len(data) < count:
         raise EOFError
     return data
@@ -40,7 +44,7 @@ def plain(value):
     return str(value)
 
 
-class Engine(Tasks):
+class Engine(Tasks, Callbacks):
     """The installed ansible-core, set up once."""
 
     def __init__(self, request):
@@ -59,7 +63,8 @@ class Engine(Tasks):
         self.warnings = []
         display = Display()
         display.verbosity = request.get('verbosity', 0)
-        display.warning = self.warn
+        if not OWN_OUTPUT:
+            display.warning = self.warn
         self.seen = set()
 
     def warn(self, msg, *unused, **also_unused):
@@ -290,6 +295,8 @@ def main():
             answer.setdefault('warnings', []).extend(engine.warnings)
             engine.warnings.clear()
         answer['id'] = request.get('id', 0)
+        sys.stdout.flush()
+        sys.stderr.flush()
         try:
             send(answer, bytes_back)
         except (TypeError, ValueError) as error:

@@ -8,7 +8,8 @@ use pileus_modules::Map;
 use pileus_modules::frame::Frame;
 use serde_json::Value;
 
-const SCRIPT: &str = concat!(include_str!("tasks.py"), "\n\n", include_str!("host.py"));
+pub(super) const SCRIPT: &str =
+    concat!(include_str!("tasks.py"), "\n\n", include_str!("callbacks.py"), "\n\n", include_str!("host.py"));
 
 /// Where the host looks for plugins, and what it runs as.
 #[derive(Debug, Clone, Default)]

@@ -4,12 +4,14 @@
 //!  Host ──frames──► python3 host.py (the installed ansible-core; one process, started at the first use)
 //!   ├─ modules: builds the bundle (module and the module_utils it imports), which runs with the target's Python
 //!   ├─ plugins: filter, test, lookup, inventory, vars, cache
-//!   └─ tasks: actions, and whatever runs through connection and become plugins
+//!   ├─ tasks: actions, and whatever runs through connection and become plugins
+//!   └─ callbacks: in a process of their own, as they print
 //! ```
 //!
 //! ansible-core is a program of the user's, never a part of this one: where it isn't installed, only what is native
 //! works, and the error says so.
 
+pub mod events;
 pub mod handover;
 mod host;
 mod interpreter;

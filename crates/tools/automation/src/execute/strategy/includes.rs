@@ -5,6 +5,7 @@ use super::super::include::{self, Included, Wanted};
 use super::super::result::TaskResult;
 use super::*;
 use crate::Error;
+use crate::callback::Inclusion;
 use crate::inventory::Name;
 use crate::playbook::{Block, K};
 use crate::vars::Vars;
@@ -66,6 +67,8 @@ impl<'a> Strategy<'a> {
                 }
                 self.callbacks().no_hosts_remaining();
                 self.ended = self.ended.and(Ended::BREAK);
+                // told again, as the reference does: now all have failed
+                self.callbacks().no_hosts_remaining();
             }
         }
     }
@@ -121,7 +124,12 @@ impl<'a> Strategy<'a> {
                         self.callbacks().stats.add(h, |s| s.ok += 1);
                     };
                     inc.hosts.iter().for_each(changed);
-                    self.callbacks().included(&shown, &inc.hosts, inc.label.as_ref());
+                    self.callbacks().included(&Inclusion {
+                        task: &inc.task,
+                        what: &shown,
+                        hosts: &inc.hosts,
+                        label: inc.label.as_ref(),
+                    });
                     let handlers = inc.task.handler;
                     for b in blocks {
                         let kept = if handlers {
