@@ -25,7 +25,6 @@ impl Fail {
 
     /// The module hands over to the one in Python before it changed anything: it does not do this, or not on this
     /// host. Without Python the reason is the failure's message.
-    #[allow(dead_code, reason = "for modules that learn on the target what they cannot do")]
     pub fn hand_over(reason: impl Into<String>) -> Self {
         Fail::msg(reason).with(HAND_OVER, true)
     }

@@ -251,9 +251,10 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
     {
         connect(cx)?.0.leave(user);
     }
-    // a module in Python of that name, beside the playbook or role, comes before ours
+    // a module in Python of that name, beside the playbook or role, comes before ours; a collection's does not
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
-    if own.is_none()
+    let of_collection = name.matches('.').count() > 1;
+    if (own.is_none() || of_collection)
         && let Some(result) = native(cx, name, args)?
     {
         let d = match Value::from(Json::Object(result)) {

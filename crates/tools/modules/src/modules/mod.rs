@@ -5,6 +5,7 @@ pub mod async_status;
 pub mod blockinfile;
 pub mod command;
 pub mod copy;
+pub mod docker;
 mod edit;
 pub mod file;
 pub mod find;

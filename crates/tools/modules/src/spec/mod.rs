@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 pub use check::SpecError;
-pub use convert::{to_bool, to_int};
+pub use convert::{human_to_bytes, to_bool, to_int};
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
