@@ -49,6 +49,7 @@ static TABLE: &[Entry] = table! {
     "community.docker.docker_volume" => m::docker::volume::run where m::docker::client::covers,
     "community.docker.docker_volume_info" => m::docker::info::volume where m::docker::client::covers,
     "copy" => m::copy::run,
+    "cron" => m::cron::run,
     "file" => m::file::run,
     "find" => m::find::run,
     "getent" => m::getent::run,

@@ -6,6 +6,7 @@ pub mod blockinfile;
 pub mod command;
 pub mod copy;
 pub mod docker;
+pub mod cron;
 mod edit;
 pub mod file;
 pub mod find;
