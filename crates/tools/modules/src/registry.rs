@@ -48,6 +48,7 @@ static TABLE: &[Entry] = table! {
     "community.docker.docker_network_info" => m::docker::info::network where m::docker::client::covers,
     "community.docker.docker_volume" => m::docker::volume::run where m::docker::client::covers,
     "community.docker.docker_volume_info" => m::docker::info::volume where m::docker::client::covers,
+    "community.general.ini_file" => m::ini_file::run where m::ini_file::covers,
     "copy" => m::copy::run,
     "cron" => m::cron::run,
     "file" => m::file::run,

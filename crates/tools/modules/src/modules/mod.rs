@@ -12,6 +12,7 @@ pub mod file;
 pub mod find;
 pub mod getent;
 pub mod group;
+pub mod ini_file;
 pub mod lineinfile;
 pub mod ping;
 pub mod replace;
