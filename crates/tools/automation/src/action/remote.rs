@@ -255,6 +255,11 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
     let of_collection = name.matches('.').count() > 1;
     if (own.is_none() || of_collection)
+    // a module in Python of that name, beside the playbook or role, comes before ours; that of an installed
+    // collection is the one that ours stands for
+    let own = cx.world.files.module_file(name, Some(&cx.task.frame));
+    let collection = name.matches('.').count() >= 2 && !name.starts_with("ansible.legacy.");
+    if (own.is_none() || collection)
         && let Some(result) = native(cx, name, args)?
     {
         let d = match Value::from(Json::Object(result)) {

@@ -139,7 +139,7 @@ fn set(lines: &mut Vec<String>, style: &Style<'_>, values: &[String]) -> &'stati
         let mut kept = kept.iter();
         lines.retain(|line| {
             let kept = *kept.next().unwrap_or(&true);
-            kept || setting(line, style.option).is_none_or(|found| !found.active)
+            kept || style.find(line).is_none()
         });
         if lines.len() != before {
             message = "option changed";
