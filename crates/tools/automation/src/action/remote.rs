@@ -253,13 +253,8 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
     }
     // a module in Python of that name, beside the playbook or role, comes before ours; a collection's does not
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
-    let of_collection = name.matches('.').count() > 1;
+    let of_collection = name.matches('.').count() > 1 && !name.starts_with("ansible.legacy.");
     if (own.is_none() || of_collection)
-    // a module in Python of that name, beside the playbook or role, comes before ours; that of an installed
-    // collection is the one that ours stands for
-    let own = cx.world.files.module_file(name, Some(&cx.task.frame));
-    let collection = name.matches('.').count() >= 2 && !name.starts_with("ansible.legacy.");
-    if (own.is_none() || collection)
         && let Some(result) = native(cx, name, args)?
     {
         let d = match Value::from(Json::Object(result)) {
