@@ -54,6 +54,7 @@ fn fetch(id: u64, request: &FetchRequest, output: &Output) -> Result<FetchReply,
         "validate_certs": request.validate_certs, "follow_redirects": request.follow_redirects, "auth": request.auth,
         "force_basic_auth": request.force_basic_auth, "use_proxy": request.use_proxy, "unix_socket": request.unix_socket,
         "client_cert": request.client_cert, "client_key": request.client_key, "ca_path": request.ca_path,
+        "proxy": request.proxy,
     });
     let frame = Frame::new(id).with("fetch", question).blob(request.body.clone());
     let answers = output.ask(&frame).map_err(|e| e.to_string())?;
@@ -70,5 +71,6 @@ fn fetch(id: u64, request: &FetchRequest, output: &Output) -> Result<FetchReply,
         url: answer.text("url").unwrap_or_default().to_string(),
         headers,
         body: answer.blob,
+        cookies: Vec::new(),
     })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::result::{Fail, Map};
 use crate::sys::process::{Exec, Output};
-use crate::{Call, Stream};
+use crate::{Call, Fetch, Stream};
 
 /// What a module asks the controller to fetch.
 #[derive(Debug, Clone, Default)]
@@ -34,12 +34,16 @@ pub struct FetchRequest {
     pub use_proxy: bool,
     /// A Unix socket to connect to.
     pub unix_socket: Option<String>,
-    /// Certificate and key of the client, and the authorities to trust: paths on the target.
+    /// Certificate and key of the client, and the authorities to trust: PEM texts.
     pub client_cert: Option<String>,
     /// See `client_cert`.
     pub client_key: Option<String>,
     /// See `client_cert`.
     pub ca_path: Option<String>,
+    /// A proxy to go through.
+    pub proxy: Option<String>,
+    /// Headers that a redirected request doesn't get.
+    pub unredirected: Vec<String>,
 }
 
 /// What came back.
@@ -55,6 +59,8 @@ pub struct FetchReply {
     pub headers: Vec<(String, String)>,
     /// The body, decoded from its transfer encoding.
     pub body: Vec<u8>,
+    /// The cookies that were set on the way, by name and value.
+    pub cookies: Vec<(String, String)>,
 }
 
 /// One running call.
@@ -71,6 +77,7 @@ pub(crate) struct Cx<'a> {
     /// The result's `diff` stays outside of diff mode too.
     pub keep_diff: bool,
     pub stream: Option<&'a mut Stream<'a>>,
+    pub fetch: Option<&'a mut Fetch<'a>>,
 }
 
 impl<'a> Cx<'a> {
@@ -91,6 +98,7 @@ impl<'a> Cx<'a> {
                 .map(str::to_string),
             keep_diff: false,
             stream: call.stream,
+            fetch: call.fetch,
         }
     }
 

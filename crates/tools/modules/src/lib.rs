@@ -16,6 +16,7 @@ mod facts;
 mod files;
 pub mod frame;
 mod modules;
+pub mod net;
 mod py;
 mod re;
 
@@ -57,7 +58,7 @@ pub struct Call<'a> {
     pub tmpdir: Option<std::path::PathBuf>,
     /// Receives output of long commands as it appears (both streams).
     pub stream: Option<&'a mut Stream<'a>>,
-    /// Fetches `https` (and any) URLs for `get_url`, `uri`, `unarchive` …; plain http is done natively without it.
+    /// One exchange over https (no redirect is followed) for `get_url`, `uri`, `unarchive` …; http is done natively.
     pub fetch: Option<&'a mut Fetch<'a>>,
 }
 

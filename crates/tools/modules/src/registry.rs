@@ -54,6 +54,7 @@ static TABLE: &[Entry] = table! {
     "file" => m::file::run,
     "find" => m::find::run,
     "getent" => m::getent::run,
+    "get_url" => m::get_url::run where m::get_url::covers,
     "group" => m::group::run,
     "lineinfile" => m::lineinfile::run,
     "ping" => m::ping::run,
@@ -63,7 +64,10 @@ static TABLE: &[Entry] = table! {
     "slurp" => m::slurp::run,
     "stat" => m::stat::run,
     "tempfile" => m::tempfile::run,
+    "unarchive" => m::unarchive::run,
+    "uri" => m::uri::run where m::uri::covers,
     "user" => m::user::run,
+    "wait_for" => m::wait_for::run,
 };
 
 /// The module of that name: `file`, `ansible.builtin.file`, `ansible.posix.mount`, `mount`.

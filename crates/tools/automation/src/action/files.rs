@@ -246,3 +246,28 @@ pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
     let _ = c.exec(&format!("rm -f {}", crate::connection::quote(&target)), &[], as_user.as_ref(), None);
     out
 }
+
+/// `uri`: a file to send that is on the controller is brought over first.
+pub fn uri(cx: &mut Cx<'_>) -> Outcome {
+    if cx.fields.check {
+        let d = Dict::new();
+        d.insert("skipped", true);
+        d.insert("msg", "This action (uri) does not support check mode.");
+        return Ok(d);
+    }
+    let there = cx.flag("remote_src", false)?;
+    let Some(src) = cx.text("src").filter(|_| !there) else { return remote::module(cx, "uri") };
+    let path = cx.find("files", &src)?;
+    let (c, as_user) = connect(cx)?;
+    if c.transport() == "local" && as_user.is_none() {
+        cx.args.insert("src", path);
+        return remote::module(cx, "uri");
+    }
+    let mut file = fs::File::open(&path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
+    let target = remote::temporary(path.rsplit('/').next().unwrap_or("body"));
+    c.put(&mut file, &target, Some(0o600), as_user.as_ref()).map_err(lost)?;
+    cx.args.insert("src", target.as_str());
+    let out = remote::module(cx, "uri");
+    let _ = c.exec(&format!("rm -f {}", crate::connection::quote(&target)), &[], as_user.as_ref(), None);
+    out
+}

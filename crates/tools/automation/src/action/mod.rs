@@ -242,6 +242,7 @@ pub fn run(cx: &mut Cx<'_>) -> Outcome {
         "raw" => files::raw(cx),
         "assemble" => files::assemble(cx),
         "unarchive" => files::unarchive(cx),
+        "uri" => files::uri(cx),
         "gather_facts" => facts::gather(cx),
         "validate_argument_spec" => argspec::validate(cx),
         "package" => facts::package(cx),

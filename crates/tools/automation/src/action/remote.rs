@@ -21,7 +21,7 @@ pub struct Connections(OnceLock<Pool>, super::python::Python);
 
 impl Connections {
     fn pool(&self) -> &Pool {
-        self.0.get_or_init(Pool::default)
+        self.0.get_or_init(|| Pool::new(Some(Arc::new(connection::fetch::exchange))))
     }
     /// Forgets the connection of a host (`meta: reset_connection`).
     pub fn reset(&self, world: &Arc<World>, run: &Arc<Run>, host: &Name, task: &Arc<Task>) {

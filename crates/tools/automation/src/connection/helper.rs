@@ -239,5 +239,7 @@ pub fn fetch_request(fields: &Map, body: Vec<u8>) -> FetchRequest {
         client_cert: text("client_cert"),
         client_key: text("client_key"),
         ca_path: text("ca_path"),
+        proxy: text("proxy"),
+        unredirected: Vec::new(),
     }
 }

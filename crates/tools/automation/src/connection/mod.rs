@@ -18,6 +18,7 @@ mod r#become;
 mod bootstrap;
 mod docker;
 mod error;
+pub mod fetch;
 mod helper;
 mod local;
 mod options;

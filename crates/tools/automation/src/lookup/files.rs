@@ -280,10 +280,21 @@ pub fn url(terms: &[Value], cx: &Cx<'_>) -> Found {
                 args.insert(key.into(), v.to_json());
             }
         }
-        let result = pileus_modules::run(pileus_modules::Call::new("uri", args));
+        let mut fetch = crate::connection::fetch::exchange;
+        let mut call = pileus_modules::Call::new("uri", args);
+        call.fetch = Some(&mut fetch);
+        let result = pileus_modules::run(call);
         if result.get("failed").and_then(serde_json::Value::as_bool).unwrap_or(false) {
             let why = result.get("msg").and_then(|m| m.as_str()).unwrap_or_default();
-            return Err(Error::new(format!("Received HTTP error for {url} : {why}")));
+            let why = why.split_once("]: ").map_or(why, |(_, why)| why);
+            let unreached = result.get("status").and_then(serde_json::Value::as_i64) == Some(-1);
+            return Err(Error::new(match unreached {
+                true => {
+                    let why = why.strip_prefix("Request failed: ").unwrap_or(why);
+                    format!("Failed lookup url for {url} : {why}")
+                }
+                false => format!("Received HTTP error for {url} : {why}"),
+            }));
         }
         let body = result.get("content").and_then(|c| c.as_str()).unwrap_or_default();
         if cx.flag("split_lines", true) {

@@ -88,6 +88,11 @@ impl Regex {
         self.names.get(name).copied()
     }
 
+    /// The named groups with their numbers, in no order.
+    pub fn group_names(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.names.iter().map(|(name, at)| (name.as_str(), *at))
+    }
+
     /// The first match at or after a position.
     pub fn search_from(&self, text: &[u8], from: usize) -> Option<Match> {
         let mut at = from;

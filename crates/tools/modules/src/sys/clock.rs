@@ -9,6 +9,13 @@ pub fn now() -> (i64, u32) {
     (since.as_secs() as i64, since.subsec_nanos())
 }
 
+/// Waits as long as a call's own parameter says (`delay`, `sleep`, `retries`). Nothing of ours waits for a time
+/// otherwise.
+#[expect(clippy::disallowed_methods, reason = "the time itself is what the call asks for")]
+pub fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Broken-down local time.
 pub fn local(secs: i64) -> libc::tm {
     // SAFETY: tm is plain integers and a pointer, for which zero is valid.
