@@ -55,6 +55,7 @@ static TABLE: &[Entry] = table! {
     "find" => m::find::run,
     "getent" => m::getent::run,
     "get_url" => m::get_url::run where m::get_url::covers,
+    "git" => m::git::run where m::git::covers,
     "group" => m::group::run,
     "lineinfile" => m::lineinfile::run,
     "ping" => m::ping::run,

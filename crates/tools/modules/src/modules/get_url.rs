@@ -140,7 +140,7 @@ fn place(
         let name = get::file_name(reply).unwrap_or_else(|| name_of(&reply.url));
         *dest = path::join(dest, &name);
     }
-    let failed = Fail::msg::<String>;
+    let failed = |text: String| Fail::msg(text);
     let (src_sum, mut dest_sum) = (hash::sha1_file(temp), None);
     if let Ok(meta) = fs::metadata(&*dest) {
         if meta.is_dir() {

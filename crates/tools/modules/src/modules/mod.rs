@@ -12,6 +12,7 @@ pub mod file;
 pub mod find;
 pub mod get_url;
 pub mod getent;
+pub mod git;
 pub mod group;
 pub mod ini_file;
 pub mod lineinfile;
