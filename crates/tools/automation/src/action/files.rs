@@ -208,33 +208,38 @@ pub fn assemble(cx: &mut Cx<'_>) -> Outcome {
 
 /// `unarchive`.
 pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
-    if cx.flag("remote_src", false)? || !cx.flag("copy", true)? {
-        cx.args.remove("decrypt");
-        return remote::module(cx, "unarchive");
-    }
-    let (Some(src), Some(_)) = (cx.text("src"), cx.text("dest")) else {
+    let (Some(src), Some(dest)) = (cx.text("src"), cx.text("dest")) else {
         return Err(Failure::msg("src (or content) and dest are required"));
     };
-    if src.contains("://") {
-        return remote::module(cx, "unarchive");
-    }
-    let path = cx.find("files", &src)?;
     let (c, as_user) = connect(cx)?;
+    let here = c.transport() == "local" && as_user.is_none();
+    let is = |test: &str, path: &str| {
+        let line = format!("test {test} {}", crate::connection::quote(path));
+        Ok::<_, Failure>(c.exec(&line, &[], as_user.as_ref(), None).map_err(lost)?.rc == 0)
+    };
     if let Some(creates) = cx.text("creates") {
-        let o = c
-            .exec(&format!("test -e {}", crate::connection::quote(&creates)), &[], as_user.as_ref(), None)
-            .map_err(lost)?;
-        if o.rc == 0 {
+        let there = if here { fs::symlink_metadata(&creates).is_ok() } else { is("-e", &creates)? };
+        if there {
             let d = Dict::new();
+            d.insert("changed", false);
             d.insert("skipped", true);
             d.insert("msg", format!("skipped, since {creates} exists"));
             return Ok(d);
         }
     }
+    // A `~` in the path is the module's to read; so is a target's missing directory, without one more question.
+    if here && dest.starts_with('/') && !fs::metadata(&dest).is_ok_and(|m| m.is_dir()) {
+        return Err(Failure::msg(format!("dest '{dest}' must be an existing dir")));
+    }
+    if cx.flag("remote_src", false)? || !cx.flag("copy", true)? || src.contains("://") {
+        cx.args.remove("decrypt");
+        return remote::module(cx, "unarchive");
+    }
+    let path = cx.find("files", &src)?;
     cx.args.remove("decrypt");
     cx.args.remove("copy");
     cx.args.insert("remote_src", true);
-    if c.transport() == "local" && as_user.is_none() {
+    if here {
         cx.args.insert("src", path);
         return remote::module(cx, "unarchive");
     }
@@ -252,6 +257,7 @@ pub fn uri(cx: &mut Cx<'_>) -> Outcome {
     if cx.fields.check {
         let d = Dict::new();
         d.insert("skipped", true);
+        d.insert("changed", false);
         d.insert("msg", "This action (uri) does not support check mode.");
         return Ok(d);
     }
