@@ -122,6 +122,10 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
             }
             _ => v,
         };
+        let name = match written {
+            Value::Str(s) => s.untrust(),
+            _ => Str::new(name),
+        };
         facts.insert(name, v);
     }
     if facts.is_empty() {

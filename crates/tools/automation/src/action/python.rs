@@ -11,6 +11,7 @@ use super::{Cx, Failure, Outcome, background};
 use crate::connection::{Connection, Settings};
 use crate::display;
 use crate::python::{PythonCall, discover, host, values};
+use crate::vars::Vars;
 
 /// The interpreters that were found on a run's hosts.
 #[derive(Default)]
@@ -59,7 +60,10 @@ pub fn run(
     let (connection, as_user) = connect(cx)?;
     let fields = cx.fields;
     let target = fields.delegate_to.as_deref().unwrap_or(cx.host).to_owned();
-    let interpreter = python.interpreter(&connection, &target, &*cx.vars)?;
+    // a delegated host has an interpreter of its own
+    let other =
+        fields.delegate_to.as_ref().map(|to| Vars::new(cx.world, Some(cx.run), Some(to), Some(cx.task)));
+    let interpreter = python.interpreter(&connection, &target, other.as_ref().unwrap_or(&*cx.vars))?;
     let truth = |v: Option<String>| v.is_some_and(|v| crate::truth::holds(&v));
     let base = cx.world.files.base();
     let role = cx.task.frame.role.as_ref().map(|r| r.path.to_string());

@@ -216,6 +216,8 @@ pub fn template(cx: &mut Cx<'_>) -> Outcome {
     let extra = Dict::new();
     extra.insert("template_destpath", dest.as_str());
     let text = render(cx.world, &path, &settings, cx.vars, &extra)?;
+    let encoding = cx.text("output_encoding").unwrap_or_default();
+    let bytes = crate::source::encode::encode(&text, &encoding)?;
     for key in [
         "newline_sequence",
         "block_start_string",
@@ -231,5 +233,5 @@ pub fn template(cx: &mut Cx<'_>) -> Outcome {
         cx.args.remove(key);
     }
     let name = path.rsplit('/').next().unwrap_or("template").to_owned();
-    copy::bytes(cx, text.as_bytes(), &name, Some(&path))
+    copy::bytes(cx, &bytes, &name, Some(&path))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pileus_jinja::{Scope, Value};
+use pileus_jinja::{Dict, Scope, Value};
 
 use crate::Error;
 use crate::playbook::keyword::{Holds, items};
@@ -121,6 +121,12 @@ pub fn keyword(world: &World, k: K, value: &Value, scope: &dyn Scope) -> Result<
     convert(k, &v).map(Some).map_err(fail)
 }
 
+/// Whether a template cannot be rendered for want of the environment's facts.
+fn wants_facts(world: &World, value: &Value, vars: &Vars) -> bool {
+    let asks = |s: &str| s.contains("ansible_env") || s.contains("ansible_facts");
+    value.as_str().is_some_and(asks) && world.resolve(value, vars).is_err_and(|e| e.is_undefined())
+}
+
 impl Fields {
     /// Renders the keywords of `task` with `vars`.
     ///
@@ -131,7 +137,14 @@ impl Fields {
             match task.keyword(k).or_else(|| world.options.keywords.get(k.name())) {
                 None => Ok(None),
                 Some(v @ (Value::Bool(_) | Value::Int(_))) => convert(k, v).map(Some),
-                Some(v) => keyword(world, k, v, vars),
+                // what is omitted is as around the task
+                Some(v) => match keyword(world, k, v, vars)? {
+                    None => match task.frame.keywords.get(k).filter(|outer| *outer != v) {
+                        Some(outer) => keyword(world, k, outer, vars),
+                        None => Ok(None),
+                    },
+                    found => Ok(found),
+                },
             }
         };
         let flag = |k: K| -> Result<bool, Error> { Ok(get(k)?.and_then(|v| v.as_bool()).unwrap_or(false)) };
@@ -184,7 +197,15 @@ impl Fields {
     /// As [`keyword`], and where an entry is no mapping.
     pub fn render_environment(&mut self, world: &World, task: &Task, vars: &Vars) -> Result<(), Error> {
         let Some(list) = task.keyword(K::Environment) else { return Ok(()) };
+        // the facts that a template asks for may be those that are about to be gathered
+        let facts = matches!(&*task.action, "setup" | "gather_facts");
         for entry in items(list) {
+            let entry = match &entry {
+                Value::Dict(d) if facts => Value::Dict(
+                    d.items().into_iter().filter(|(_, v)| !wants_facts(world, v, vars)).collect::<Dict>(),
+                ),
+                _ => entry,
+            };
             let Some(v) = keyword(world, K::Vars, &entry, vars)? else { continue };
             for layer in items(&v) {
                 let Value::Dict(d) = &layer else {

@@ -104,6 +104,9 @@ impl One<'_> {
     /// Runs the task.
     pub fn run(&self) -> TaskResult {
         let mut vars = Vars::new(self.world, Some(self.run), Some(self.host), Some(self.task));
+        for layer in self.task.vars.iter().chain(&self.task.frame.vars) {
+            crate::vars::reserved::warn(layer);
+        }
         if pileus_jinja::value::looks_like_template(&self.task.written) {
             let written = Value::Str(pileus_jinja::Str::trusted(&*self.task.written));
             // what can't be rendered is no action: the attempt to run it tells

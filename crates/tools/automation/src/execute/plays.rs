@@ -164,7 +164,8 @@ fn batches(world: &Arc<World>, play: &Play, hosts: &[Name]) -> Result<Vec<Vec<Na
     let mut sizes = Vec::new();
     if let Some(v) = play.keywords.get(K::Serial) {
         let v = world.resolve(v, &scope).map_err(|e| Error::from(e).at(v.origin().cloned()))?;
-        for item in items(&v) {
+        let given = if crate::vars::is_omit(&v) { Vec::new() } else { items(&v) };
+        for item in given {
             let text = item.to_text().map_err(Error::from)?;
             let text = text.trim();
             let n = match text.strip_suffix('%') {
@@ -244,6 +245,9 @@ fn setup(play: &Play, gather: bool) -> Option<Arc<Block>> {
 pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
     let callbacks = &world.callbacks;
     prompts(world, play)?;
+    for vars in [&world.extra, &play.vars] {
+        crate::vars::reserved::warn(vars);
+    }
     let name = name(world, play);
     let hosts = hosts(world, play)?;
     // compile, so that variables of prompts are known to imports

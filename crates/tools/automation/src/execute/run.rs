@@ -39,7 +39,7 @@ pub struct Run {
 impl Run {
     /// A run of `play`.
     pub fn new(play: Arc<Play>, name: String, all: Vec<Name>, batch: Vec<Name>) -> Self {
-        let direct_roles = play.role_list.read().iter().filter(|r| !r.request.by_task).cloned().collect();
+        let direct_roles = play.role_list.read().iter().filter(|r| *r.direct.read()).cloned().collect();
         Self {
             play,
             name,

@@ -227,17 +227,17 @@ fn run(path: &str, args: &[&str]) -> Result<(String, String), Error> {
     if !stderr.is_empty() && !stderr.ends_with('\n') {
         stderr.push('\n');
     }
+    let help = |e: Error| match stderr.trim().is_empty() {
+        true => e,
+        false => e.help(format!("Standard error from inventory script:\n{stderr}")),
+    };
     if !done.status.success() {
         let code = done.status.code().unwrap_or(-1);
-        let e = Error::new(format!("Inventory script returned non-zero exit code {code}."));
-        return Err(match stderr.trim().is_empty() {
-            true => e,
-            false => e.help(format!("Standard error from inventory script:\n{stderr}")),
-        });
+        return Err(help(Error::new(format!("Inventory script returned non-zero exit code {code}."))));
     }
     let text = String::from_utf8(done.stdout).map_err(|e| {
-        Error::new("Inventory script result contained characters that cannot be interpreted as UTF-8.")
-            .because(Error::new(e.to_string()))
+        let told = "Inventory script result contained characters that cannot be interpreted as UTF-8.";
+        help(Error::new(told).because(Error::new(e.to_string())))
     })?;
     Ok((text, stderr))
 }

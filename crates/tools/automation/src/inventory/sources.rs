@@ -254,7 +254,19 @@ impl Reader<'_> {
     fn list(&mut self, source: &str, ranges: bool) -> Result<(), Error> {
         for item in source.split(',').map(str::trim).filter(|i| !i.is_empty()) {
             let (names, port) = if ranges {
-                address::expand(item).unwrap_or_else(|_| (vec![item.to_owned()], None))
+                match address::expand(item) {
+                    Ok(expanded) => expanded,
+                    // what looks like a range and isn't written as one stays as it is; a wrong bound is told
+                    Err(e) if !e.brief().starts_with("invalid literal") => {
+                        let told = "Unable to parse address from hostname, leaving unchanged";
+                        display::verbose(3, &format!("{told}: {}", e.brief()));
+                        (vec![item.to_owned()], None)
+                    }
+                    Err(e) => {
+                        let told = "Invalid data from string, could not parse";
+                        return Err(Error::parser(format!("{told}: {}", e.brief())));
+                    }
+                }
             } else {
                 let (name, port) = address::parse(item, false).unwrap_or((item, None));
                 (vec![name.to_owned()], port)

@@ -255,6 +255,10 @@ impl Object for Function {
             return Ok(name);
         }
         let name = engine.resolve(&name, state.scope())?.to_text()?;
+        // templates in texts that are terms, for old playbooks' sake
+        if crate::config::current().bool("ALLOW_EMBEDDED_TEMPLATES") {
+            args.pos = std::mem::take(&mut args.pos).into_iter().map(|v| state.lookup_term(v)).collect();
+        }
         // `env` may give an undefined default, `first_found` passes over what is undefined
         // one in Python says itself whether it takes it
         let python = crate::python::templates::is_lookup(&name);

@@ -220,18 +220,28 @@ impl Files {
     }
 
     fn redirected(&self, name: &str) -> String {
-        let mut name = name.to_owned();
-        for _ in 0..10 {
-            let parts: Vec<&str> = name.splitn(3, '.').collect();
-            let [ns, coll, rest] = parts.as_slice() else { break };
-            let map = self.redirects(&format!("{ns}.{coll}"));
-            let Some(to) = map.get(&format!("action/{rest}")).or_else(|| map.get(&format!("modules/{rest}")))
-            else {
-                break;
-            };
-            name = names::short(to).to_owned();
+        self.follow(name, 0)
+    }
+
+    /// Follows redirects: an action's where there is something at its end, else a module's.
+    fn follow(&self, name: &str, depth: usize) -> String {
+        let parts: Vec<&str> = name.splitn(3, '.').collect();
+        let [ns, coll, rest] = parts.as_slice() else { return name.to_owned() };
+        if depth >= 10 {
+            return name.to_owned();
         }
-        name
+        let map = self.redirects(&format!("{ns}.{coll}"));
+        let end = |kind: &str| {
+            map.get(&format!("{kind}/{rest}")).map(|to| self.follow(names::short(to), depth + 1))
+        };
+        let there = |name: &str| names::known(name) || self.module_file(name, None).is_some();
+        let action = end("action");
+        if let Some(end) = action.as_ref().filter(|end| there(end)) {
+            return end.clone();
+        }
+        end("modules")
+            .or(action.filter(|_| self.module_file(name, None).is_none()))
+            .unwrap_or_else(|| name.to_owned())
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Request {
     pub allow_duplicates: Option<bool>,
     /// Asked for by `include_role` or `import_role`.
     pub by_task: bool,
+    /// Asked for by another role, which depends on it.
+    pub dependency: bool,
     /// `rolespec_validate`.
     pub validate: bool,
 }
@@ -81,6 +83,8 @@ pub struct Role {
     pub specs: Option<Value>,
     /// Whether its variables are seen by the rest of the play.
     pub public: RwLock<bool>,
+    /// Whether it is one of the play's own, in `roles`.
+    pub direct: RwLock<bool>,
 }
 
 impl Role {

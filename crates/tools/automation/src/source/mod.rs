@@ -9,6 +9,7 @@
 pub mod dump_json;
 pub mod dump_toml;
 pub mod dump_yaml;
+pub mod encode;
 pub mod excerpt;
 pub mod json;
 pub mod loader;

@@ -65,6 +65,7 @@ impl HostData {
             return Ok(vars.clone());
         }
         let vars = gather(world, host, directory)?;
+        super::reserved::warn(&vars);
         *kept = Some((generation, directory.clone(), vars.clone()));
         Ok(vars)
     }

@@ -9,6 +9,7 @@ pub mod host;
 pub mod hostvars;
 pub mod magic;
 pub mod merge;
+pub mod reserved;
 pub mod scope;
 
 pub use host::HostData;

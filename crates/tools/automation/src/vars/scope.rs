@@ -166,8 +166,26 @@ impl Vars {
     }
     /// A variable as stored, without the magic ones.
     pub fn stored(&self, name: &str) -> Option<Value> {
-        let key = name;
-        self.layers.iter().find_map(|l| l.get(key))
+        let mut found = self.layers.iter().filter_map(|l| l.get(name));
+        let strongest = found.next()?;
+        if !self.world.merge_hashes || !matches!(strongest, Value::Dict(_)) {
+            return Some(strongest);
+        }
+        // dicts are joined down to the first that is none
+        let mut dicts = Vec::new();
+        for v in std::iter::once(strongest).chain(found) {
+            let Value::Dict(d) = v else { break };
+            dicts.push(d);
+        }
+        let weakest = dicts.pop()?;
+        if dicts.is_empty() {
+            return Some(Value::Dict(weakest));
+        }
+        let joined = weakest.copy();
+        for d in dicts.iter().rev() {
+            super::merge::into(&joined, d, true);
+        }
+        Some(Value::Dict(joined))
     }
     /// The names of all variables.
     pub fn names(&self) -> Vec<String> {

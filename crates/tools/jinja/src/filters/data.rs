@@ -27,20 +27,23 @@ fn from_json(_: &State<'_>, a: Args) -> Result<Value, Error> {
     let json: serde_json::Value = serde_json::from_str(&s)
         .map_err(|e| Error::value_error(format!("{} (line {} column {})", e, e.line(), e.column())))?;
     match a.named("profile").and_then(Value::as_str) {
-        Some("inventory_legacy" | "cache_persistence" | "legacy") => Ok(legacy(&json)),
+        // an inventory's text is as good a template as the text that it is read from
+        Some("inventory_legacy") => Ok(legacy(&json, s.is_trusted())),
+        Some("cache_persistence" | "legacy") => Ok(legacy(&json, false)),
         _ => Ok(Value::from(json)),
     }
 }
 
 /// JSON whose marked text (`{"__ansible_unsafe": "…"}`) is that text.
-fn legacy(json: &serde_json::Value) -> Value {
+fn legacy(json: &serde_json::Value, trusted: bool) -> Value {
     use serde_json::Value as Json;
     match json {
-        Json::Array(items) => Value::list(items.iter().map(legacy).collect()),
+        Json::Array(items) => Value::list(items.iter().map(|v| legacy(v, trusted)).collect()),
         Json::Object(map) => match (map.len(), map.get("__ansible_unsafe")) {
             (1, Some(Json::String(text))) => Value::from(text),
-            _ => Value::Dict(map.iter().map(|(k, v)| (Value::from(k), legacy(v))).collect::<Dict>()),
+            _ => Value::Dict(map.iter().map(|(k, v)| (Value::from(k), legacy(v, trusted))).collect::<Dict>()),
         },
+        Json::String(text) if trusted => Value::Str(crate::Str::trusted(text.as_str())),
         other => Value::from(other),
     }
 }

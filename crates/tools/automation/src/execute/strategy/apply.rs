@@ -28,6 +28,9 @@ impl<'a> Strategy<'a> {
                     .collect();
                 value.insert("results", Value::list(cleaned));
             }
+            if let Some(name) = r.task.keyword(crate::playbook::K::Register) {
+                crate::vars::reserved::warn_of(name);
+            }
             for h in everyone() {
                 world.host(&h).set.insert(&**name, Value::Dict(value.clone()));
             }
@@ -177,6 +180,9 @@ impl<'a> Strategy<'a> {
                 crate::action::stats::record(world, &r.host, &stats);
             }
             let Some(Value::Dict(facts)) = value.get("ansible_facts") else { continue };
+            if matches!(&*r.task.action, "set_fact" | "include_vars") {
+                crate::vars::reserved::warn(&facts);
+            }
             let delegated = r.fields.delegate_facts.then(|| r.fields.delegate_to.clone()).flatten();
             let targets: Vec<Name> = match delegated {
                 Some(to) => vec![to],

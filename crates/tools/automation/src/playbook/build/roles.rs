@@ -96,6 +96,9 @@ impl Builder<'_> {
             return Err(Error::new("A recursion loop was detected with the roles specified. Make sure child roles do not have dependencies on parent roles").at(request.origin));
         }
         if let Some(same) = self.play.role_list.read().iter().find(|r| r.same(&request, &path)) {
+            if !request.by_task && !request.dependency {
+                *same.direct.write() = true;
+            }
             if request.public {
                 *same.public.write() = true;
             }
@@ -141,6 +144,7 @@ impl Builder<'_> {
             path: path.as_str().into(),
             allow_duplicates: allow.unwrap_or(request.by_task),
             public: parking_lot::RwLock::new(request.public),
+            direct: parking_lot::RwLock::new(!request.by_task && !request.dependency),
             request,
             defaults,
             vars,
@@ -156,7 +160,8 @@ impl Builder<'_> {
             let mut chain = chain.to_vec();
             chain.push(probe.clone());
             for entry in wanted {
-                let dep = role::request(&entry)?;
+                let mut dep = role::request(&entry)?;
+                dep.dependency = true;
                 role.dependencies.push(self.role(dep, Some(&probe), &chain, frame)?);
             }
         }
@@ -296,6 +301,7 @@ pub(super) fn shallow(role: &Role) -> Role {
         completed: parking_lot::Mutex::new(HashSet::new()),
         specs: None,
         public: parking_lot::RwLock::new(true),
+        direct: parking_lot::RwLock::new(*role.direct.read()),
     }
 }
 
