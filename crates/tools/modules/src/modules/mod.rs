@@ -22,6 +22,7 @@ pub mod setup;
 pub mod slurp;
 pub mod stat;
 pub mod sysctl;
+pub mod systemd;
 pub mod tempfile;
 pub mod unarchive;
 pub mod uri;
