@@ -44,10 +44,15 @@ pub fn open(path: &str, verbosity: Option<u8>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Who runs this program; whoever has no name in the environment is known by number.
+/// Who runs this program: the name of the environment, else of the passwd file; whoever has none is known by number.
 pub fn user() -> String {
     let named = std::env::var("LOGNAME").or_else(|_| std::env::var("USER"));
-    named.unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string())
+    named.unwrap_or_else(|_| {
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let own = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid));
+        own.and_then(|line| line.split(':').next()).map_or(uid.clone(), str::to_owned)
+    })
 }
 
 /// Whether lines of `level` times `-v` belong into the log, where `given` were given on the command line.

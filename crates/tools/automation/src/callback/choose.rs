@@ -5,9 +5,8 @@ use std::ffi::OsString;
 use crate::playbook::names;
 use crate::python::events::{Events, Setup};
 use crate::python::places::{self, Kind};
-use crate::{Error, config};
+use crate::{Error, config, display};
 
-use super::Callback;
 use super::default::Default as DefaultCallback;
 use super::junit::Junit;
 use super::minimal::{Minimal, Oneline};
@@ -15,9 +14,11 @@ use super::profile_tasks::ProfileTasks;
 use super::python::Python;
 use super::report::Report;
 use super::tree::Tree;
+use super::{Callback, records};
 
 /// Names of callbacks that are the engine's own and need to be enabled.
-const ENABLED: [&str; 6] = [
+const ENABLED: [&str; 7] = [
+    records::NAME,
     "profile_tasks",
     "ansible.posix.profile_tasks",
     "junit",
@@ -41,6 +42,8 @@ pub struct Wanted<'a> {
     pub check: bool,
     /// `--tree`.
     pub tree: Option<&'a str>,
+    /// The inventories.
+    pub inventory: Vec<String>,
 }
 
 /// The engine's own callback of that name that prints.
@@ -105,6 +108,13 @@ pub fn callbacks(wanted: &Wanted<'_>) -> Result<Vec<Box<dyn Callback>>, Error> {
     }
     if on("tree") || wanted.tree.is_some() {
         all.push(Box::new(Tree::new(wanted.tree)));
+    }
+    let recorded = enabled.iter().any(|name| name == records::NAME);
+    if let Some(dir) = records::directory(&wanted.inventory, recorded) {
+        match records::Records::new(&dir, wanted.program, wanted.check) {
+            Ok(records) => all.push(Box::new(records)),
+            Err(e) => display::warning(&format!("This run is not recorded: {}: {e}", dir.display())),
+        }
     }
     Ok(all)
 }

@@ -11,6 +11,7 @@ pub mod minimal;
 pub mod profile_tasks;
 pub mod prompt;
 pub mod python;
+pub mod records;
 pub mod report;
 pub mod stats;
 pub mod tree;

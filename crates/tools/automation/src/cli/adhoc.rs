@@ -100,6 +100,7 @@ fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]
         additional: config.bool("DEFAULT_LOAD_CALLBACK_PLUGINS"),
         check: given.on("check"),
         tree: given.value("tree"),
+        inventory: running::sources(given, config),
     })?;
     let world = running::world(given, config, callbacks, false)?;
     let hosts = world.inventory.chosen(pattern).map_err(Error::new)?;

@@ -14,12 +14,13 @@ pub mod galaxy;
 pub mod inventory;
 pub mod playbook;
 pub mod running;
+pub mod runs;
 pub mod usage;
 pub mod vault;
 mod vault_files;
 
 /// The programs that answer here.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "ansible",
     "ansible-playbook",
     "ansible-inventory",
@@ -27,6 +28,7 @@ pub const NAMES: [&str; 7] = [
     "ansible-config",
     "ansible-doc",
     "ansible-galaxy",
+    "ansible-runs",
 ];
 
 /// Runs the program called `name` with `args` (without the name itself); the exit code.
@@ -45,6 +47,7 @@ fn run(name: &str, args: &[OsString]) -> i32 {
         "ansible-config" => config::main(args),
         "ansible-doc" => doc::main(args),
         "ansible-galaxy" => galaxy::main(args),
+        "ansible-runs" => runs::main(args),
         other => {
             eprintln!("ERROR! no program of the automation engine is called {other}");
             1

@@ -69,6 +69,7 @@ fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Res
         additional: true,
         check: given.on("check"),
         tree: None,
+        inventory: running::sources(given, config),
     })?;
     let world = running::world(given, config, callbacks, true)?;
     let mut code = Ended::OK;

@@ -66,6 +66,14 @@ fn passwords(given: &Given, config: &config::Config) -> Result<HashMap<&'static 
     Ok(out)
 }
 
+/// The inventories that were named, else those of the settings.
+pub fn sources(given: &Given, config: &config::Config) -> Vec<String> {
+    match given.values("inventory") {
+        [] => config.list("DEFAULT_HOST_LIST"),
+        named => named.to_vec(),
+    }
+}
+
 /// The world of a run.
 ///
 /// # Errors
@@ -93,10 +101,7 @@ pub fn world(
             keywords.insert(keyword, Value::from(v));
         }
     }
-    let mut sources = given.values("inventory").to_vec();
-    if sources.is_empty() {
-        sources = config.list("DEFAULT_HOST_LIST");
-    }
+    let sources = sources(given, config);
     let limit =
         given.value("subset").map(str::to_owned).or_else(|| config.text("DEFAULT_SUBSET").map(str::to_owned));
     let inventory: Arc<dyn Inventory> = crate::inventory::open(&sources, limit.as_deref(), &extra)?;
