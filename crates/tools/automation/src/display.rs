@@ -158,12 +158,20 @@ pub fn deprecated(message: &str, version: &str, help: Option<&str>) {
         "[DEPRECATION WARNING]: {message}{stop} This feature will be removed from ansible-core version {version}."
     );
     if let Some(help) = help {
-        text.push(' ');
+        if !help.starts_with('\n') {
+            text.push(' ');
+        }
         text.push_str(help);
     }
     if first(&text) {
         err(&text, "purple");
     }
+}
+
+/// As [`deprecated`], of what stands at `origin`.
+pub fn deprecated_at(message: &str, version: &str, origin: Option<&std::sync::Arc<pileus_jinja::Origin>>) {
+    let place = origin.map(|o| format!("\n{}\n", crate::source::excerpt::around(o, false)));
+    deprecated(message, version, place.as_deref());
 }
 
 /// What only `ANSIBLE_DEBUG` shows: with the process and the time.

@@ -159,6 +159,7 @@ fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]
     entry.insert("tasks", Value::list(vec![Value::Dict(task)]));
     let base = given
         .value("basedir")
+        .or_else(|| config.text("PLAYBOOK_DIR"))
         .map_or_else(|| crate::source::paths::unfrack("."), crate::source::paths::unfrack);
     world.files.set_base(&base);
     let parsed = Arc::new(play::parse(&Value::Dict(entry), &base.as_str().into(), None)?);

@@ -8,11 +8,13 @@ pub mod args;
 pub mod common;
 pub mod config;
 mod config_init;
+pub mod console;
 pub mod doc;
 pub mod flags;
 pub mod galaxy;
 pub mod inventory;
 pub mod playbook;
+pub mod pull;
 pub mod running;
 pub mod runs;
 pub mod usage;
@@ -20,7 +22,7 @@ pub mod vault;
 mod vault_files;
 
 /// The programs that answer here.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 10] = [
     "ansible",
     "ansible-playbook",
     "ansible-inventory",
@@ -28,6 +30,8 @@ pub const NAMES: [&str; 8] = [
     "ansible-config",
     "ansible-doc",
     "ansible-galaxy",
+    "ansible-console",
+    "ansible-pull",
     "ansible-runs",
 ];
 
@@ -47,6 +51,8 @@ fn run(name: &str, args: &[OsString]) -> i32 {
         "ansible-config" => config::main(args),
         "ansible-doc" => doc::main(args),
         "ansible-galaxy" => galaxy::main(args),
+        "ansible-console" => console::main(args),
+        "ansible-pull" => pull::main(args),
         "ansible-runs" => runs::main(args),
         other => {
             eprintln!("ERROR! no program of the automation engine is called {other}");

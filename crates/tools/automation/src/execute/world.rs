@@ -137,7 +137,19 @@ impl World {
     ) -> Result<bool, pileus_jinja::Error> {
         match when {
             Value::Bool(b) => Ok(*b),
-            other => self.engine().condition(other, scope, allow_broken),
+            other => {
+                let delimited = other.as_str().map(str::trim).is_some_and(|text| {
+                    [("{{", "}}"), ("{%", "%}")].iter().any(|(a, b)| text.starts_with(a) && text.ends_with(b))
+                });
+                if delimited {
+                    crate::display::deprecated_at(
+                        "Conditionals should not be surrounded by templating delimiters such as {{ }} or {% %}.",
+                        "2.23",
+                        other.origin(),
+                    );
+                }
+                self.engine().condition(other, scope, allow_broken)
+            }
         }
     }
     /// This world.
