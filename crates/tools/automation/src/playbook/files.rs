@@ -171,8 +171,15 @@ impl Files {
     /// The name an action goes by: collections of the task tried, redirects followed, core's prefix dropped.
     pub fn resolve_action(&self, name: &str, frame: &Frame) -> Arc<str> {
         let short = names::short(name);
+        let gone = |name: &str| {
+            names::identifier(name) && !names::known(name) && self.module_file(name, Some(frame)).is_none()
+        };
         if short.len() != name.len() {
-            return short.into();
+            // core's own table may send it elsewhere
+            return match gone(short).then(|| self.moved(short)).flatten() {
+                Some(to) => to.into(),
+                None => short.into(),
+            };
         }
         if !name.contains('.') {
             let own = frame.role.as_ref().and_then(|r| r.collection.as_deref()).map(str::to_owned);
@@ -193,9 +200,7 @@ impl Files {
                     return full.into();
                 }
             }
-            if names::identifier(name)
-                && !names::known(name)
-                && self.module_file(name, Some(frame)).is_none()
+            if gone(name)
                 && let Some(to) = self.moved(name)
             {
                 return to.into();

@@ -183,7 +183,13 @@ impl<'a> Strategy<'a> {
             if matches!(&*r.task.action, "set_fact" | "include_vars") {
                 crate::vars::reserved::warn(&facts);
             }
-            let delegated = r.fields.delegate_facts.then(|| r.fields.delegate_to.clone()).flatten();
+            // each item of a loop may have a host of its own
+            let own = || {
+                let to = value.get("_ansible_delegated_vars")?.as_dict()?.get("ansible_delegated_host")?;
+                to.as_str().map(Name::from)
+            };
+            let delegated =
+                r.fields.delegate_facts.then(|| own().or_else(|| r.fields.delegate_to.clone())).flatten();
             let targets: Vec<Name> = match delegated {
                 Some(to) => vec![to],
                 None if r.fields.run_once || bypasses(&r.task) => self.run.alive(),
