@@ -18,8 +18,9 @@ pub fn debug(cx: &mut Cx<'_>) -> Outcome {
         let level = v.as_int().or_else(|| v.as_str().and_then(|s| s.trim().parse().ok()));
         let level = level.ok_or_else(|| {
             Failure::msg(format!(
-                "argument 'verbosity' is of type {} and we were unable to convert to int",
-                v.type_name()
+                "argument 'verbosity' is of type {} and we were unable to convert to int: \"{}\" cannot be converted to an int",
+                v.type_name(),
+                v.repr()
             ))
         })?;
         if i64::from(display::verbosity()) < level {
@@ -104,13 +105,7 @@ pub fn set_fact(cx: &mut Cx<'_>) -> Outcome {
                 "No key/value pairs provided, at least one is required for this action to succeed",
             ));
         }
-        if !names::identifier(&name) || !matches!(written, Value::Str(_)) {
-            let kind = match &written {
-                Value::Str(_) => String::new(),
-                other => format!(" of type '{}'", other.type_name()),
-            };
-            return Err(Failure::msg(format!("Invalid variable name '{name}'{kind}.")));
-        }
+        names::variable(&written)?;
         // key=value text that is a truth value is one
         let v = match &v {
             Value::Str(s) if crate::config::current().bool("DEFAULT_JINJA2_NATIVE") => Value::Str(s.clone()),
@@ -189,6 +184,8 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
                 other => vec![other],
             }
         }
+        // asked as it is, and refused
+        Value::None => vec![Value::None],
         other => items(other),
     };
     if !quiet {
@@ -222,7 +219,10 @@ pub fn assert(cx: &mut Cx<'_>) -> Outcome {
 pub fn add_host(cx: &mut Cx<'_>) -> Outcome {
     let args = cx.args.copy();
     if let Some(raw) = args.remove("_raw_params") {
-        let kv = crate::playbook::split::parse_kv(&Str::new(raw.to_text().map_err(Error::from)?), false)?;
+        let kv = match &raw {
+            Value::Dict(d) => d.clone(),
+            text => crate::playbook::split::parse_kv(&Str::new(text.to_text().map_err(Error::from)?), false)?,
+        };
         for (k, v) in kv.items() {
             args.insert(k, v);
         }
@@ -260,14 +260,9 @@ pub fn add_host(cx: &mut Cx<'_>) -> Outcome {
     add.insert("host_name", host.as_str());
     add.insert("groups", Value::list(list.clone()));
     add.insert("host_vars", Value::Dict(vars.clone()));
-    let before = cx.world.inventory.hosts().iter().any(|h| **h == *host);
-    let known_groups: Vec<String> =
-        cx.world.inventory.groups_of(&host).iter().map(ToString::to_string).collect();
-    let old = cx.world.inventory.host_vars(&host);
-    let same = before
-        && list.iter().all(|g| g.as_str().is_some_and(|g| known_groups.iter().any(|k| k == g)))
-        && vars.items().iter().all(|(k, v)| old.get_value(k).as_ref() == Some(v));
-    d.insert("changed", !same);
+    // at once: the next item of a loop sees it
+    let names: Vec<String> = list.iter().filter_map(|g| g.to_text().ok()).collect();
+    d.insert("changed", cx.world.inventory.add_host(&host, &names, &vars));
     d.insert("add_host", Value::Dict(add));
     Ok(d)
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::remote::{self, connect, lost};
 use super::{Cx, Failure, Outcome};
+use crate::connection::{Become, Connection};
 use crate::source::paths::unfrack_from;
 
 /// Runs the action.
@@ -35,6 +36,7 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         return Err(Failure::msg("src and dest are required"));
     };
     let (c, as_user) = connect(cx)?;
+    let src = expanded(&c, as_user.as_ref(), src)?;
     let mut data = Vec::new();
     if let Err(e) = c.get(&src, &mut data, as_user.as_ref()) {
         return match unreadable(cx, &src)? {
@@ -68,6 +70,22 @@ pub fn fetch(cx: &mut Cx<'_>) -> Outcome {
         d.insert("remote_md5sum", Value::None);
     }
     Ok(d)
+}
+
+/// The path with the home that its `~` or `~user` stands for on the host; as it is where there is no such user.
+fn expanded(c: &Connection, as_user: Option<&Become>, src: String) -> Result<String, Failure> {
+    let end = src.find('/').unwrap_or(src.len());
+    let (user, rest) = src.split_at(end);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if !user.strip_prefix('~').is_some_and(|name| name.chars().all(plain)) {
+        return Ok(src);
+    }
+    let output = c.exec(&format!("echo {user}"), &[], as_user, None).map_err(lost)?;
+    let home = String::from_utf8_lossy(&output.stdout);
+    match home.trim_end().rsplit('\n').next().filter(|h| h.starts_with('/')) {
+        Some(home) => Ok(format!("{home}{rest}")),
+        None => Ok(src),
+    }
 }
 
 fn sha1(bytes: &[u8]) -> String {

@@ -192,6 +192,15 @@ pub fn keeps_unrendered(action: &str, name: &str) -> bool {
     )
 }
 
+/// Whether the action takes text that isn't `key=value`: core's that do, and a plugin in Python that says it does.
+pub fn takes_raw_params(task: &Task) -> bool {
+    use crate::python::places::{self, Kind};
+    names::FREE_FORM.contains(&names::short(&task.action))
+        || places::file(Kind::Action, &task.action)
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .is_some_and(|text| text.contains("supports_raw_params = True"))
+}
+
 /// Whether `module_defaults` for `name` are for the action.
 pub fn defaults_apply(world: &World, task: &Task, name: &str) -> bool {
     let action = &*task.action;
@@ -221,6 +230,10 @@ pub fn defaults_apply(world: &World, task: &Task, name: &str) -> bool {
 /// Where it fails, or the host cannot be reached.
 pub fn run(cx: &mut Cx<'_>) -> Outcome {
     count::action();
+    if cx.args.contains("_raw_params") && !takes_raw_params(cx.task) {
+        let action = cx.task.full_action();
+        return Err(Failure::Error(Error::new(format!("Action '{action}' does not support raw params."))));
+    }
     if let Some(outcome) = plugins::run(cx) {
         count::python();
         return outcome;

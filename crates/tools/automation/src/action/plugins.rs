@@ -114,10 +114,14 @@ fn request(cx: &Cx<'_>) -> Map {
         "check_mode": f.check, "diff": f.diff, "no_log": f.no_log, "environment": [environment],
         "async": f.async_s, "poll": f.poll_s, "collections": collections, "become": f.r#become,
     });
+    let method = f.become_method.clone().or_else(|| {
+        let default = crate::config::current().text("DEFAULT_BECOME_METHOD").unwrap_or("sudo");
+        f.r#become.then(|| default.to_owned())
+    });
     if let Some(map) = fields.as_object_mut() {
         let texts = [
             ("delegate_to", f.delegate_to.as_deref()),
-            ("become_method", f.become_method.as_deref()),
+            ("become_method", method.as_deref()),
             ("become_user", f.become_user.as_deref()),
             ("become_exe", f.become_exe.as_deref()),
             ("become_flags", f.become_flags.as_deref()),

@@ -198,10 +198,9 @@ pub fn native(
     }
     let (c, as_user) = connect(cx)?;
     let mut call = call(cx, name, args);
-    if name == "setup"
-        && let Some(python) = cx.vars.rendered("ansible_python_interpreter").and_then(|v| v.to_text().ok())
-    {
+    if name == "setup" {
         // the facts tell of the interpreter that modules in Python would get
+        let python = super::python::wanted(&*cx.vars).unwrap_or_else(|| "auto".into());
         call.args.insert("_ansible_python_interpreter".into(), python.into());
     }
     if cx.fields.async_s > 0 && !matches!(name, "async_status" | "stat" | "file" | "copy") {

@@ -20,16 +20,16 @@ pub fn set_stats(cx: &mut Cx<'_>) -> Outcome {
         Some(_) => return Err(Failure::msg("The 'data' option needs to be a dictionary/hash")),
     };
     for k in data.keys() {
-        let name = k.to_text().unwrap_or_default();
-        if !names::identifier(&name) {
-            return Err(Failure::msg(format!(
-                "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores."
-            )));
-        }
+        names::variable(&k)?;
     }
     stats.insert("data", Value::Dict(data));
-    stats.insert("per_host", cx.flag("per_host", false)?);
-    stats.insert("aggregate", cx.flag("aggregate", true)?);
+    // what is no truth value is false
+    let said = |name: &str, default: bool| match cx.args.get(name) {
+        Some(v) if !v.is_none() => crate::truth::of(Some(v), false),
+        _ => default,
+    };
+    stats.insert("per_host", said("per_host", false));
+    stats.insert("aggregate", said("aggregate", true));
     let d = Dict::new();
     d.insert("changed", false);
     d.insert("ansible_stats", Value::Dict(stats));

@@ -138,8 +138,10 @@ impl Callbacks {
         self.task_start(task, name);
     }
     /// A `meta` task was skipped on a host.
-    pub fn meta_skipped(&self, host: &Name, task: &Arc<Task>) {
+    pub fn meta_skipped(&self, host: &Name, task: &Arc<Task>, msg: &str, reason: &str) {
         let value = Dict::new();
+        value.insert("msg", msg);
+        value.insert("skip_reason", reason);
         value.insert("skipped", true);
         let r = TaskResult {
             host: host.clone(),

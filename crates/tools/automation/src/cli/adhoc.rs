@@ -103,6 +103,17 @@ fn run(given: &Given, config: &'static Config, pattern: &str, words: &[OsString]
         inventory: running::sources(given, config),
     })?;
     let world = running::world(given, config, callbacks, false)?;
+    // the pattern may be a template of extra variables
+    let rendered = match pileus_jinja::value::looks_like_template(pattern) {
+        true => {
+            let vars = crate::vars::Vars::new(&world, None, None, None);
+            let value = world.resolve(&Value::Str(Str::trusted(pattern)), &vars)?;
+            let parts = crate::playbook::keyword::items(&value);
+            parts.iter().filter_map(|p| p.to_text().ok()).collect::<Vec<_>>().join(",")
+        }
+        false => pattern.to_owned(),
+    };
+    let pattern = rendered.as_str();
     let hosts = world.inventory.chosen(pattern).map_err(Error::new)?;
     if hosts.is_empty() && !given.on("listhosts") {
         display::warning("No hosts matched, nothing to do");

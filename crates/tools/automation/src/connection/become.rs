@@ -187,12 +187,25 @@ fn without_n(flags: &str) -> String {
     flags.split_whitespace().filter_map(shorter).collect::<Vec<_>>().join(" ")
 }
 
+/// What is told where a program on this machine neither asks for a password nor runs the command.
+fn unasked(out: &[u8], err: &[u8]) -> String {
+    let mut told = "Timed out waiting for become success or become password prompt.".to_owned();
+    for (name, bytes) in [("Output", out), ("Error", err)] {
+        let text = String::from_utf8_lossy(bytes);
+        if !text.trim().is_empty() {
+            told.push_str(&format!("\n>>> Standard {name}\n{}", text.trim()));
+        }
+    }
+    told
+}
+
 /// Talks until the command runs as the user; gives what it said after that (output, errors).
 pub fn negotiate(
     spawned: &mut Spawned,
     r#become: &Become,
     key: &str,
     wait: Duration,
+    local: bool,
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let marker = format!("BECOME-SUCCESS-{key}");
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -201,6 +214,9 @@ pub fn negotiate(
         let event = match spawned.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => {
+                if local {
+                    return Err(Error::Unreachable(unasked(&out, &err)));
+                }
                 return Err(Error::Unreachable(format!(
                     "Timeout ({}s) waiting for privilege escalation prompt: {}",
                     wait.as_secs(),

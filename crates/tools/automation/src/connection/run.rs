@@ -336,7 +336,7 @@ impl Connection {
         // The connection's own time is over then; the prompt has a little more.
         let more = if self.transport.name() == "local" { 0 } else { 2 };
         let wait = Duration::from_secs(self.options.timeout_s + more);
-        let talked = negotiate(&mut spawned, user, &key, wait);
+        let talked = negotiate(&mut spawned, user, &key, wait, self.transport.name() == "local");
         if talked.is_err()
             && let Some(input) = &mut spawned.input
         {

@@ -64,11 +64,11 @@ pub fn wanted(world: &World, task: &Task, vars: &Vars) -> Result<Wanted, Error> 
             args.insert(k, v);
         }
     }
-    if let Some(t) = &task.args_template
-        && let Value::Dict(d) = world.resolve(t, vars)?
-    {
-        for (k, v) in d.items() {
-            args.insert(k, v);
+    for t in &task.args_templates {
+        if let Value::Dict(d) = world.resolve(t, vars)? {
+            for (k, v) in d.items() {
+                args.insert(k, v);
+            }
         }
     }
     if &*task.action == "include_role" {

@@ -28,6 +28,10 @@ const KNOWN: [&str; 12] = [
     "step",
 ];
 
+/// Those that each host does for itself.
+const PER_HOST: [&str; 6] =
+    ["noop", "reset_connection", "end_host", "role_complete", "flush_handlers", "end_role"];
+
 /// Whether a handler answers to a notification: by its name, with its role's name before it, or by what it listens to.
 pub fn answers(world: &Arc<World>, run: &Arc<Run>, handler: &Arc<Task>, name: &str) -> bool {
     by_name(world, run, handler, name) || listens(handler, name)
@@ -108,32 +112,23 @@ pub fn called(s: &Strategy<'_>, name: &str) -> Vec<Arc<Task>> {
     out
 }
 
-/// Does what `task` asks, for the hosts that have come to it.
+/// Does what `task` asks, for the hosts that have come to it; `announced`: with the task's name before it.
 ///
 /// # Errors
 /// Where the action is none, or the inventory cannot be read again.
-pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(), Error> {
+pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name], announced: bool) -> Result<(), Error> {
     let what = task.meta_action().unwrap_or_default();
     if !KNOWN.contains(&what.as_str()) {
         return Err(Error::new(format!("invalid meta action requested: {what}")).at(task.origin.clone()));
     }
-    let mut first = true;
+    // what concerns all hosts is done for the first that comes to it
+    let hosts = if PER_HOST.contains(&what.as_str()) { hosts } else { &hosts[..hosts.len().min(1)] };
     for host in hosts {
-        if !task.implicit && task.keyword(K::When).is_some() {
-            let vars = Vars::new(s.world, Some(s.run), Some(host), Some(task));
-            let mut holds = true;
-            for c in items(task.keyword(K::When).unwrap_or(&pileus_jinja::Value::None)) {
-                holds &= s
-                    .world
-                    .condition(&c, &vars, false)
-                    .map_err(|e| Error::from(e).at(c.origin().cloned()))?;
-            }
-            if !holds {
-                s.world.callbacks.meta_skipped(host, task);
-                s.world.callbacks.stats.add(host, |st| st.skipped += 1);
-                first = false;
-                continue;
-            }
+        if !task.implicit && announced {
+            s.announce(task, host);
+        }
+        if !task.implicit && !holds(s, task, &what, host)? {
+            continue;
         }
         if what == "flush_handlers"
             && task.implicit
@@ -141,14 +136,11 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
             && !s.iterator.notified.values().any(|hosts| hosts.contains(host))
         {
             display::debug(&format!("No handler notifications for {host}, skipping."));
-            first = false;
             continue;
         }
-        let header = format!("META: {}", told(&what, host));
-        if task.implicit {
-            display::debug(&header)
-        } else {
-            display::verbose(2, &header)
+        if let Some(told) = told(&what, host) {
+            let header = format!("META: {told}");
+            if task.implicit { display::debug(&header) } else { display::verbose(2, &header) }
         }
         if task.handler {
             s.iterator.handled(task, host);
@@ -177,23 +169,30 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
                 }
             }
             "role_complete" => {
-                if let Some(r) = &task.frame.role {
+                if let Some(r) = &task.frame.role
+                    && r.touched.lock().contains(host)
+                {
                     r.completed.lock().insert(host.clone());
                 }
             }
-            "refresh_inventory" if first => {
+            "refresh_inventory" => {
                 s.world.inventory.refresh().map_err(Error::new)?;
             }
-            "clear_facts" => s.world.host(host).clear_facts(),
-            "clear_host_errors" if first => {
+            "clear_facts" => {
+                for h in &s.run.all {
+                    s.world.host(h).clear_facts();
+                }
+            }
+            "clear_host_errors" => {
                 let back: Vec<Name> = s.run.batch.clone();
                 for h in &back {
                     s.iterator.clear(h);
                 }
                 s.run.unreachable.write().clear();
                 s.run.failed.write().clear();
+                s.run.removed.write().clear();
             }
-            "end_play" if first => {
+            "end_play" => {
                 for h in s.run.batch.clone() {
                     if !s.run.unreachable.read().contains(&h) && !s.iterator.is_failed(&h) {
                         s.iterator.complete(&h);
@@ -201,7 +200,7 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
                 }
                 s.ended = s.ended.and(Ended(0x40));
             }
-            "end_batch" if first => {
+            "end_batch" => {
                 for h in s.run.batch.clone() {
                     if !s.run.unreachable.read().contains(&h) && !s.iterator.is_failed(&h) {
                         s.iterator.complete(&h);
@@ -236,22 +235,62 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name]) -> Result<(),
             "reset_connection" => s.world.connections.reset(s.world, s.run, host, task),
             _ => {}
         }
-        first = false;
     }
     Ok(())
 }
 
-fn told(what: &str, host: &str) -> String {
-    match what {
+/// Whether the task's conditions hold for a host; where not, that is told. Some actions have none.
+fn holds(s: &Strategy<'_>, task: &Arc<Task>, what: &str, host: &Name) -> Result<bool, Error> {
+    let Some(conditions) = task.keyword(K::When) else { return Ok(true) };
+    if matches!(what, "noop" | "reset_connection" | "refresh_inventory") {
+        if !items(conditions).is_empty() {
+            display::warning(&format!("{what} task does not support when conditional"));
+        }
+        return Ok(true);
+    }
+    let vars = Vars::new(s.world, Some(s.run), Some(host), Some(task));
+    for c in items(conditions) {
+        if s.world.condition(&c, &vars, false).map_err(|e| Error::from(e).at(c.origin().cloned()))? {
+            continue;
+        }
+        let so = match what {
+            "end_host" => format!(", continuing execution for {host}"),
+            "end_play" => ", continuing play".to_owned(),
+            "end_batch" => ", continuing current batch".to_owned(),
+            // without the comma in the reference as well
+            "end_role" => {
+                let role = task.frame.role.as_ref().map_or_else(String::new, |r| r.name.to_string());
+                format!("continuing role {role} for {host}")
+            }
+            "clear_facts" => format!(", not clearing facts and fact cache for {host}"),
+            "clear_host_errors" => format!(", not clearing host error state for {host}"),
+            "flush_handlers" => format!(", not running handlers for {host}"),
+            _ => String::new(),
+        };
+        let reason = format!("{what} conditional evaluated to False{so}");
+        display::verbose(2, &format!("META: {reason}"));
+        let msg = match what {
+            "end_host" => format!("{what} conditional evaluated to false{so}"),
+            _ => what.to_owned(),
+        };
+        s.world.callbacks.meta_skipped(host, task, &msg, &reason);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// What is told of an action that is done; nothing of `end_role`.
+fn told(what: &str, host: &str) -> Option<String> {
+    Some(match what {
         "end_host" => format!("ending play for {host}"),
         "end_play" => "ending play".into(),
         "end_batch" => "ending batch".into(),
-        "end_role" => format!("ending role for {host}"),
+        "end_role" => return None,
         "clear_host_errors" => "cleared host errors".into(),
-        "clear_facts" => format!("cleared facts for {host}"),
+        "clear_facts" => "facts cleared".into(),
         "refresh_inventory" => "inventory successfully refreshed".into(),
         "reset_connection" => "reset connection".into(),
         "flush_handlers" => format!("triggered running handlers for {host}"),
         other => other.to_owned(),
-    }
+    })
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use pileus_jinja::{Args, Dict, Value};
 
-use crate::Error;
 use crate::action::{self};
 use crate::inventory::Name;
 use crate::playbook::keyword::items;
 use crate::playbook::{K, Task};
 use crate::vars::Vars;
+use crate::{Error, display};
 
 use super::fields::{self, Fields};
 use super::include::{self, Wanted};
@@ -396,13 +396,19 @@ impl One<'_> {
         for defaults in self.defaults(vars)? {
             put(&defaults)?;
         }
-        if let Some(t) = &self.task.args_template {
+        for t in &self.task.args_templates {
+            display::warning_of(
+                &Error::new(
+                    "Using a template for task args is unsafe in some situations (see \
+                     https://docs.ansible.com/ansible/devel/reference_appendices/faq.html#argsplat-unsafe).",
+                )
+                .at(t.origin().cloned()),
+            );
             match engine.resolve(t, vars).map_err(|e| Error::from(e).at(t.origin().cloned()))? {
                 Value::Dict(d) => put(&d)?,
                 v if crate::vars::is_omit(&v) || v.is_none() => {}
-                Value::Str(_) => {
-                    let name = self.task.full_action();
-                    return Err(Error::new(format!("Action '{name}' does not support raw params.")));
+                v if action::takes_raw_params(self.task) => {
+                    out.insert("_raw_params", v);
                 }
                 other => {
                     let kind = other.type_name();

@@ -26,6 +26,9 @@ pub struct Run {
     pub all: Vec<Name>,
     /// The batch.
     pub batch: Vec<Name>,
+    /// Hosts that `ansible_play_hosts` no longer names: failed with nothing to rescue them; they may still be in an
+    /// `always`, or have handlers to run.
+    pub removed: RwLock<HashSet<Name>>,
     /// Hosts that have failed for good.
     pub failed: RwLock<HashSet<Name>>,
     /// Hosts that could not be reached.
@@ -45,11 +48,18 @@ impl Run {
             name,
             all,
             batch,
+            removed: RwLock::default(),
             failed: RwLock::default(),
             unreachable: RwLock::default(),
             direct_roles,
             files: Mutex::default(),
         }
+    }
+    /// Whether a host has failed or can't be reached.
+    pub fn has_lost(&self, host: &Name) -> bool {
+        self.removed.read().contains(host)
+            || self.failed.read().contains(host)
+            || self.unreachable.read().contains(host)
     }
     /// The batch without those who dropped out.
     pub fn alive(&self) -> Vec<Name> {

@@ -70,7 +70,6 @@ pub struct Strategy<'a> {
     events: Receiver<Event>,
     tell: Sender<Event>,
     workers: usize,
-    role_ran: bool,
     step: bool,
 }
 
@@ -90,7 +89,6 @@ impl<'a> Strategy<'a> {
             events,
             tell,
             workers: 0,
-            role_ran: false,
             step,
         }
     }
@@ -165,7 +163,7 @@ impl<'a> Strategy<'a> {
     }
 
     /// Announces a task.
-    fn announce(&self, task: &Arc<Task>, host: &Name) {
+    pub(super) fn announce(&self, task: &Arc<Task>, host: &Name) {
         let vars = Vars::new(self.world, Some(self.run), Some(host), Some(task));
         let name = name_of(self.world, task, &vars);
         self.callbacks().task_start(task, &name);
@@ -287,10 +285,7 @@ impl<'a> Strategy<'a> {
                 continue;
             }
             if task.meta_action().is_some() {
-                if !task.implicit {
-                    self.announce(&task, &first);
-                }
-                meta::run(self, &task, &doing)?;
+                meta::run(self, &task, &doing, true)?;
                 continue;
             }
             let once = self.once(&task, &first);
@@ -350,7 +345,7 @@ impl<'a> Strategy<'a> {
                     continue;
                 }
                 if task.meta_action().is_some() {
-                    meta::run(self, &task, std::slice::from_ref(&host))?;
+                    meta::run(self, &task, std::slice::from_ref(&host), false)?;
                     continue;
                 }
                 if self.once(&task, &host) && !bypasses(&task) {

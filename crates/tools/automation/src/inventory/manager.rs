@@ -247,6 +247,8 @@ impl Inventory for Manager {
         for added in self.added.read().iter() {
             let done = match added {
                 Added::Host(name, groups, vars) => Self::apply_host(&mut data, name, groups, vars),
+                // the sources may not have the host any more
+                Added::Group(host, ..) if data.host(host).is_none() => continue,
                 Added::Group(host, group, parents) => Self::apply_group(&mut data, host, group, parents),
             };
             done.map_err(|e| e.brief())?;

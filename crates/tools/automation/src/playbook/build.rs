@@ -233,7 +233,7 @@ impl Builder<'_> {
             action,
             written: raw.written,
             args: raw.args,
-            args_template: raw.args_template,
+            args_templates: raw.args_templates,
             keywords,
             vars,
             loop_with: raw.loop_with,

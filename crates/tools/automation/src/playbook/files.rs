@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use pileus_jinja::Value;
 
+use crate::python::{self, places};
 use crate::source::{Loader, paths};
 use crate::{Error, config};
 
@@ -87,7 +88,13 @@ impl Files {
         let found = places
             .iter()
             .flat_map(|p| [format!("{p}/ansible_collections/{rest}"), format!("{p}/{rest}")])
-            .find(|p| p.contains("ansible_collections/") && Path::new(p).is_dir());
+            .find(|p| p.contains("ansible_collections/") && Path::new(p).is_dir())
+            // what pip has installed
+            .or_else(|| {
+                let beside =
+                    python::search::packages().iter().map(|p| format!("{p}/ansible_collections/{rest}"));
+                beside.into_iter().find(|p| Path::new(p).is_dir())
+            });
         self.collections.write().insert(name.to_owned(), found.clone());
         found
     }
@@ -124,7 +131,8 @@ impl Files {
     pub fn module_file(&self, name: &str, frame: Option<&Frame>) -> Option<String> {
         let short = names::short(name);
         let role = frame.and_then(|f| f.role.as_deref());
-        let key = format!("{}|{name}", role.map_or("", |r| &*r.path));
+        // each playbook and role that is read may bring modules
+        let key = format!("{}|{}|{name}", places::count(), role.map_or("", |r| &*r.path));
         if let Some(found) = self.libraries.read().get(&key) {
             return found.clone();
         }
@@ -147,8 +155,10 @@ impl Files {
             places.push(format!("{}/library", role.path));
             places.push(format!("{}/action_plugins", role.path));
         }
-        places.push(format!("{}/library", self.base()));
-        places.push(format!("{}/action_plugins", self.base()));
+        for dir in places::all().into_iter().chain([self.base()]) {
+            places.push(format!("{dir}/library"));
+            places.push(format!("{dir}/action_plugins"));
+        }
         places.extend(config::current().list("DEFAULT_MODULE_PATH"));
         places.extend(config::current().list("DEFAULT_ACTION_PLUGIN_PATH"));
         places.iter().find_map(|p| module_in(p, name))
@@ -250,6 +260,10 @@ impl Files {
     }
 }
 
+/// Extensions of what is no module (MODULE_IGNORE_EXTS).
+const NO_MODULES: [&str; 12] =
+    ["pyc", "pyo", "swp", "bak", "rpm", "md", "txt", "rst", "yml", "yaml", "ini", "json"];
+
 fn module_in(dir: &str, name: &str) -> Option<String> {
     // a leading underscore marks a deprecated module
     for name in [name, &format!("_{name}")] {
@@ -266,9 +280,7 @@ fn module_in(dir: &str, name: &str) -> Option<String> {
                 return Some(p);
             }
         } else if path.file_stem().is_some_and(|s| s == name)
-            && !path
-                .extension()
-                .is_some_and(|e| matches!(e.to_str(), Some("pyc" | "yml" | "yaml" | "json" | "md")))
+            && !path.extension().and_then(|e| e.to_str()).is_some_and(|e| NO_MODULES.contains(&e))
         {
             return Some(path.display().to_string());
         }

@@ -66,6 +66,7 @@ pub fn plays(
 ) -> Result<Vec<Play>, Error> {
     let value = files.load(path)?;
     let directory = build::directory(path);
+    crate::python::places::add(&crate::source::paths::unfrack(&directory));
     let Some(list) = value.as_list() else {
         if value.is_none() {
             return Err(

@@ -2,6 +2,10 @@
 
 use std::sync::RwLock;
 
+use pileus_jinja::Value;
+
+use crate::Error;
+
 /// Whether what is no known key in an action's text is the text itself (`command`'s `a=b`).
 pub fn takes_text(action: &str) -> bool {
     let action = short(action);
@@ -30,13 +34,6 @@ pub const FREE_FORM: [&str; 18] = [
     "ansible.windows.win_command",
     "ansible.windows.win_shell",
 ];
-
-/// [`FREE_FORM`] as the reference lists them in its message.
-pub fn free_form_listed() -> String {
-    let mut names: Vec<&str> = FREE_FORM.into_iter().filter(|n| !n.contains('.')).collect();
-    names.sort_unstable();
-    names.join(", ")
-}
 
 /// Actions of the controller.
 pub const ACTIONS: [&str; 34] = [
@@ -146,4 +143,23 @@ pub fn identifier(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !PYTHON.contains(&name)
         && !matches!(name, "true" | "false" | "none")
+}
+
+/// Checks that a value can be a variable's name.
+///
+/// # Errors
+/// Where it is none, in the reference's words.
+pub fn variable(v: &Value) -> Result<(), Error> {
+    if matches!(v, Value::Str(s) if identifier(s)) {
+        return Ok(());
+    }
+    let kind = match v {
+        Value::Str(_) => String::new(),
+        other => format!(" of type '{}'", other.type_name()),
+    };
+    let name = v.to_text().unwrap_or_default();
+    Err(Error::new(format!("Invalid variable name '{name}'{kind}.")).at(v.origin().cloned()).help(
+        "Variable names must be strings starting with a letter or underscore character, and contain only letters, \
+         numbers and underscores.",
+    ))
 }

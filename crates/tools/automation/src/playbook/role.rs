@@ -77,6 +77,8 @@ pub struct Role {
     pub dependencies: Vec<Arc<Role>>,
     /// Whether it may run twice on a host.
     pub allow_duplicates: bool,
+    /// Hosts on which a task of it ran: one where all were skipped may come again.
+    pub touched: Mutex<HashSet<Arc<str>>>,
     /// Hosts on which it has run to its end.
     pub completed: Mutex<HashSet<Arc<str>>>,
     /// Its argument specs.
@@ -93,6 +95,8 @@ impl Role {
         let r = &self.request;
         let equal = |k: K| r.keywords.get(k) == other.keywords.get(k);
         *self.path == *path
+            // what a task brings in runs whether or not the play lists it
+            && r.by_task == other.by_task
             && r.from == other.from
             && Value::Dict(r.params.clone()) == Value::Dict(other.params.clone())
             && r.vars.clone().map(Value::Dict) == other.vars.clone().map(Value::Dict)

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::keyword::{self, K, Keywords, on};
 use super::names;
 use super::split::parse_kv;
-use crate::Error;
+use crate::{Error, display};
 
 /// A task or a handler.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub struct Task {
     pub written: Arc<str>,
     /// Its arguments, unrendered.
     pub args: Dict,
-    /// Text that renders to further arguments (`args: "{{ … }}"`, `module: "{{ … }}"`).
-    pub args_template: Option<Value>,
+    /// Text that renders to further arguments (`args: "{{ … }}"`, `module: "{{ … }}"`); later ones win.
+    pub args_templates: Vec<Value>,
     /// Its own keywords together with those inherited.
     pub keywords: Keywords,
     /// Its own variables.
@@ -61,7 +61,7 @@ impl Task {
             action: action.into(),
             written: action.into(),
             args,
-            args_template: None,
+            args_templates: Vec::new(),
             keywords: frame.keywords.within(&Keywords::default()),
             vars: None,
             loop_with: None,
@@ -80,7 +80,7 @@ impl Task {
             action,
             written: written.into(),
             args: self.args.clone(),
-            args_template: self.args_template.clone(),
+            args_templates: self.args_templates.clone(),
             keywords: self.keywords.clone(),
             vars: self.vars.clone(),
             loop_with: self.loop_with.clone(),
@@ -115,7 +115,7 @@ impl Task {
     }
     /// Where its arguments are written.
     pub fn args_origin(&self) -> Option<Arc<Origin>> {
-        let template = || self.args_template.as_ref().and_then(Value::origin);
+        let template = || self.args_templates.last().and_then(Value::origin);
         self.args.origin().or_else(template).cloned().or_else(|| self.origin.clone())
     }
     /// What is shown where it has no name.
@@ -135,8 +135,8 @@ pub struct Raw {
     pub written: Arc<str>,
     /// Arguments.
     pub args: Dict,
-    /// A template of further arguments.
-    pub args_template: Option<Value>,
+    /// Templates of further arguments; later ones win.
+    pub args_templates: Vec<Value>,
     /// Keywords.
     pub keywords: Keywords,
     /// `with_NAME`.
@@ -175,19 +175,13 @@ fn arguments(action: &str, value: &Value, place: &Value) -> Result<(Dict, Option
         Value::Str(s) => {
             let free = names::FREE_FORM.contains(&names::short(action));
             let args = parse_kv(s, names::takes_text(action)).map_err(|e| e.at(place.origin().cloned()))?;
+            // other text is refused when the action runs
             if let Some(raw) = args.get("_raw_params")
                 && !free
+                && raw.as_str().is_some_and(pileus_jinja::value::looks_like_template)
             {
-                let text = raw.as_str().unwrap_or_default();
-                if pileus_jinja::value::looks_like_template(text) {
-                    args.remove("_raw_params");
-                    return Ok((args, Some(raw)));
-                }
-                return Err(Error::parser(format!(
-                    "this task '{action}' has extra params, which is only allowed in the following modules: {}",
-                    names::free_form_listed()
-                ))
-                .at(place.origin().cloned()));
+                args.remove("_raw_params");
+                return Ok((args, Some(raw)));
             }
             Ok((args, None))
         }
@@ -221,7 +215,7 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
     let mut raw = Raw {
         written: "".into(),
         args: Dict::new(),
-        args_template: None,
+        args_templates: Vec::new(),
         keywords: Keywords::default(),
         loop_with: None,
         origin: map.origin().cloned(),
@@ -252,22 +246,26 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                     }
                     Value::Dict(d) => {
                         let d = d.copy();
-                        if let Some(Value::Dict(more)) = d.get("args") {
-                            d.remove("args");
-                            for (k, v) in more.items() {
-                                d.insert(k, v);
+                        let more = match d.get("args") {
+                            Some(Value::Dict(more)) => {
+                                d.remove("args");
+                                more
                             }
-                        }
+                            Some(t) if t.as_str().is_some_and(pileus_jinja::value::looks_like_template) => {
+                                d.remove("args");
+                                raw.args_templates.push(t);
+                                Dict::new()
+                            }
+                            _ => Dict::new(),
+                        };
                         match d.remove("module") {
                             Some(Value::Str(m)) => {
                                 let (action, rest) = split_action(&m);
-                                if !rest.is_empty() {
-                                    let more = parse_kv(&rest, names::takes_text(&action))?;
-                                    for (k, v) in more.items() {
-                                        if !d.contains(k.as_str().unwrap_or_default()) {
-                                            d.insert(k, v);
-                                        }
-                                    }
+                                // what stands beside `module` gives way to its own text, that to `args`
+                                let (beside, template) = arguments(&action, &Value::Str(rest), value)?;
+                                raw.args_templates.extend(template);
+                                for (k, v) in beside.items().into_iter().chain(more.items()) {
+                                    d.insert(k, v);
                                 }
                                 (action, Value::Dict(d))
                             }
@@ -344,7 +342,9 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
         return Err(Error::parser(format!("'{action}' is not a valid attribute for a Task"))
             .at(value.origin().cloned()));
     }
-    (raw.args, raw.args_template) = arguments(&action, &args, value)?;
+    let template;
+    (raw.args, template) = arguments(&action, &args, value)?;
+    raw.args_templates.extend(template);
     if !names::takes_text(&action)
         && let Some(name) =
             raw.args.keys().iter().filter_map(Value::as_str).find(|k| k.starts_with("_ansible_"))
@@ -355,6 +355,9 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
         ))
         .at(value.origin().cloned()));
     }
+    if extra.as_ref().is_some_and(|e| !e.is_none()) && matches!(args, Value::Str(_)) {
+        legacy(&raw.args, args.origin().cloned());
+    }
     match extra {
         Some(Value::Dict(d)) => {
             for (k, v) in d.items() {
@@ -363,7 +366,7 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
                 }
             }
         }
-        Some(t @ Value::Str(_)) => raw.args_template = Some(t),
+        Some(t @ Value::Str(_)) => raw.args_templates.insert(0, t),
         Some(Value::None) | None => {}
         Some(other) => {
             return Err(Error::parser(format!(
@@ -375,6 +378,26 @@ pub fn parse(value: &Value, handler: bool) -> Result<Raw, Error> {
     }
     raw.written = action;
     Ok(raw)
+}
+
+/// Says that `key=value` text beside `args` is of the past.
+fn legacy(args: &Dict, origin: Option<Arc<Origin>>) {
+    let keys = args.keys();
+    let named: Vec<String> = keys
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|k| *k != "_raw_params")
+        .map(|k| format!("'{k}'"))
+        .collect();
+    if !named.is_empty() {
+        const HELP: &str = "Include all task args in the task `args` mapping.";
+        let place = origin.map(|o| format!("\n{}\n\n{HELP}\n", crate::source::excerpt::around(&o, false)));
+        display::deprecated(
+            &format!("Merging legacy k=v args ({}) into task args", named.join(", ")),
+            "2.23",
+            Some(place.as_deref().unwrap_or(HELP)),
+        );
+    }
 }
 
 /// A keyword's value as its kind wants it, where that can be told before rendering.
@@ -392,6 +415,10 @@ pub fn checked(k: K, v: &Value, class_name: &str, key: &Value) -> Result<Value, 
             }
             Value::None => Ok(Value::Dict(Dict::new())),
             _ => Err(Error::parser(format!("Vars in a {class_name} must be specified as a dictionary.")).at(v.origin().cloned()).at(key.origin().cloned())),
+        },
+        K::Register => match names::variable(v) {
+            Ok(()) => Ok(v.clone()),
+            Err(e) => Err(Error::parser("Invalid 'register' specified.").at(v.origin().cloned()).because(e)),
         },
         K::When | K::ChangedWhen | K::FailedWhen | K::Until => Ok(match v {
             Value::List(_) => v.clone(),

@@ -18,6 +18,7 @@ mod interpreter;
 
 mod module;
 pub mod places;
+pub mod search;
 pub mod templates;
 pub mod values;
 pub mod vars;

@@ -68,6 +68,11 @@ pub fn all() -> Vec<String> {
     PLACES.read().clone()
 }
 
+/// How many there are: grows when more may be found.
+pub fn count() -> usize {
+    PLACES.read().len()
+}
+
 /// The directories that hold plugins of `kind`.
 fn directories(kind: Kind) -> Vec<String> {
     let (folder, setting) = kind.folder();

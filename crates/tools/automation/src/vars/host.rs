@@ -47,7 +47,6 @@ impl HostData {
     pub fn clear_facts(&self) {
         self.facts.write().clear();
         self.stripped.write().clear();
-        self.set.write().clear();
     }
 
     /// The inventory's variables of `host`, with those of `group_vars` and `host_vars` beside the sources and the

@@ -132,8 +132,16 @@ pub fn get(vars: &Vars, name: &str) -> Option<Value> {
             out.dedup();
             texts(out)
         }
-        "ansible_play_hosts" | "play_hosts" => texts(vars.run.as_ref()?.alive()),
-        "ansible_play_batch" => texts(vars.run.as_ref()?.batch.iter()),
+        // of all batches; those who dropped out of one before this as well
+        "ansible_play_hosts" => {
+            let run = vars.run.as_ref()?;
+            let lost = world.lost.lock();
+            texts(run.all.iter().filter(|h| !run.has_lost(h) && !lost.contains_key(*h)))
+        }
+        "ansible_play_batch" | "play_hosts" => {
+            let run = vars.run.as_ref()?;
+            texts(run.batch.iter().filter(|h| !run.has_lost(h)))
+        }
         "ansible_play_hosts_all" => texts(vars.run.as_ref()?.all.iter()),
         "ansible_play_name" => Value::str(vars.run.as_ref()?.name.as_str()),
         "role_names" | "ansible_role_names" | "ansible_play_role_names" | "ansible_dependent_role_names" => {

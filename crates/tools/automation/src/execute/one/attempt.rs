@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+/// The longest `timeout`, in seconds.
+const MOST_SECONDS: i64 = 100_000_000;
+
 impl One<'_> {
     /// Runs the action until it is as `until` wants it.
     pub(super) fn attempts(&self, vars: &mut Vars, fields: Fields, args: Dict, so_far: &TaskResult) -> Done {
@@ -115,6 +118,14 @@ impl One<'_> {
         fields: &Arc<Fields>,
         args: &Dict,
     ) -> Result<(Dict, Option<Error>), Error> {
+        if !(0..=MOST_SECONDS).contains(&fields.timeout_s) {
+            let e = Error::new(format!(
+                "Timeout {} is invalid, it must be between 0 and {MOST_SECONDS}.",
+                fields.timeout_s
+            ));
+            let e = Error::new("Task failed.").at(self.task.origin.clone()).because(e);
+            return Ok((failure(&e), Some(e)));
+        }
         let outcome = if fields.timeout_s > 0 {
             match self.within(vars, fields, args) {
                 Some(outcome) => outcome,
@@ -135,13 +146,22 @@ impl One<'_> {
         let task_failed = |e: Error| Error::new("Task failed.").at(self.task.origin.clone()).because(e);
         match outcome {
             Ok(value) => {
-                raised(&value);
-                finish(&value);
                 let what = match action::on_controller(&self.task.action) {
                     true => "Action failed.",
                     false => "Module failed.",
                 };
-                let error = flag(&value, "failed").then(|| self.unsuccessful(what, &value));
+                let cause = raised(&value);
+                finish(&value);
+                let error = flag(&value, "failed").then(|| match cause {
+                    None => self.unsuccessful(what, &value),
+                    Some(cause) => {
+                        let error = task_failed(Error::new(what).because(cause));
+                        if !value.contains("msg") {
+                            value.insert("msg", error.brief());
+                        }
+                        error
+                    }
+                });
                 Ok((value, error))
             }
             Err(Failure::Result(value)) => {
@@ -246,10 +266,16 @@ impl One<'_> {
             match self.conditions(K::FailedWhen, vars) {
                 Ok(failed) => {
                     let failed = failed.is_ok();
+                    let was_failed = flag(value, "failed");
                     value.insert("failed", failed);
                     value.insert("failed_when_result", failed);
                     if !failed {
                         *error = None;
+                        let exception = value.remove("exception");
+                        if was_failed {
+                            let exception = exception.unwrap_or_else(|| Value::str(super::NO_TRACEBACK));
+                            value.insert("failed_when_suppressed_exception", exception);
+                        }
                     }
                 }
                 Err(e) => {
@@ -261,18 +287,23 @@ impl One<'_> {
     }
 }
 
-/// The message of an exception that a module in Python did not catch.
-fn raised(d: &Dict) {
-    let message = |v: Value| {
-        let event = v.as_dict()?.get("event")?;
-        event.as_dict()?.get("msg")?.to_text().ok()
-    };
-    if d.contains("msg") || !flag(d, "failed") {
-        return;
+/// The exception of a failed module, with what caused it; in the result it is a traceback, of which there is none.
+fn raised(d: &Dict) -> Option<Error> {
+    fn told(event: &Value) -> Option<Error> {
+        let event = event.as_dict()?;
+        let error = Error::new(event.get("msg")?.to_text().ok()?);
+        let cause = event.get("chain").and_then(|c| told(&c.as_dict()?.get("event")?));
+        Some(match cause {
+            Some(cause) => error.because(cause),
+            None => error,
+        })
     }
-    if let Some(message) = d.get("exception").and_then(message) {
-        d.insert("msg", message);
+    if !flag(d, "failed") {
+        return None;
     }
+    let error = told(&d.get("exception")?.as_dict()?.get("event")?)?;
+    d.insert("exception", super::NO_TRACEBACK);
+    Some(error)
 }
 
 /// What every result of an action gets.

@@ -15,6 +15,11 @@ impl<'a> Strategy<'a> {
         let host = r.host.clone();
         let world = self.world;
         let run_once = r.fields.run_once || bypasses(&r.task);
+        // add_host has done it itself
+        let adds = &*r.task.action != "add_host";
+        if adds && !r.unreachable() && !r.skipped() && (!r.failed() || r.fields.ignore_errors) {
+            self.inventory(&r);
+        }
         let everyone = || if run_once { self.run.alive() } else { vec![host.clone()] };
         if let Some(name) = &r.fields.register {
             let value = clean(&r.value);
@@ -53,7 +58,7 @@ impl<'a> Strategy<'a> {
             }
             self.callbacks().unreachable(&r);
         } else if r.failed() {
-            self.role_ran = true;
+            touch(&r);
             let ignored = r.fields.ignore_errors;
             if ignored {
                 let changed = r.changed();
@@ -64,12 +69,11 @@ impl<'a> Strategy<'a> {
                 });
             } else {
                 let rescuing = self.iterator.is_rescuing(&host);
-                if run_once {
-                    for h in self.run.alive() {
-                        self.iterator.fail(&h);
+                for h in if run_once { self.run.alive() } else { vec![host.clone()] } {
+                    if !self.iterator.is_rescuing(&h) {
+                        self.run.removed.write().insert(h.clone());
                     }
-                } else {
-                    self.iterator.fail(&host);
+                    self.iterator.fail(&h);
                 }
                 if self.iterator.is_failed(&host) && self.iterator.peek(&host).is_none() {
                     self.run.failed.write().insert(host.clone());
@@ -89,7 +93,7 @@ impl<'a> Strategy<'a> {
             self.callbacks().stats.add(&host, |s| s.skipped += 1);
             self.callbacks().skipped(&r);
         } else {
-            self.role_ran = true;
+            touch(&r);
             self.facts(&r);
             self.notifications(&mut r);
             if !include::is_include(&r.task) {
@@ -109,6 +113,34 @@ impl<'a> Strategy<'a> {
 
     pub(super) fn results_of(r: &TaskResult) -> Vec<Dict> {
         if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] }
+    }
+
+    /// Hosts and groups that the result adds; what was there already is no change.
+    fn inventory(&self, r: &TaskResult) {
+        let inventory = &self.world.inventory;
+        let names = |v: Option<Value>| -> Vec<String> {
+            let list = v.map(|g| crate::playbook::keyword::items(&g)).unwrap_or_default();
+            list.iter().filter_map(|g| g.to_text().ok()).collect()
+        };
+        let (mut any, mut changed) = (false, false);
+        for value in Self::results_of(r) {
+            let new = if let Some(Value::Dict(add)) = value.get("add_host") {
+                let name = add.get("host_name").and_then(|v| v.to_text().ok()).unwrap_or_default();
+                let vars = add.get("host_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
+                inventory.add_host(&name, &names(add.get("groups")), &vars)
+            } else if let Some(group) = value.get("add_group") {
+                let group = group.to_text().unwrap_or_default();
+                inventory.add_to_group(&r.host, &group, &names(value.get("parent_groups")))
+            } else {
+                continue;
+            };
+            value.insert("changed", new);
+            any = true;
+            changed |= new;
+        }
+        if any {
+            r.value.insert("changed", changed);
+        }
     }
 
     pub(super) fn notifications(&mut self, r: &mut TaskResult) {
@@ -154,28 +186,6 @@ impl<'a> Strategy<'a> {
     pub(super) fn facts(&mut self, r: &TaskResult) {
         let world = self.world;
         for value in Self::results_of(r) {
-            if let Some(Value::Dict(add)) = value.get("add_host") {
-                let name = add.get("host_name").and_then(|v| v.to_text().ok()).unwrap_or_default();
-                let groups: Vec<String> = add
-                    .get("groups")
-                    .map(|g| crate::playbook::keyword::items(&g))
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|g| g.to_text().ok())
-                    .collect();
-                let vars = add.get("host_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
-                world.inventory.add_host(&name, &groups, &vars);
-            }
-            if let Some(group) = value.get("add_group") {
-                let parents: Vec<String> = value
-                    .get("parent_groups")
-                    .map(|g| crate::playbook::keyword::items(&g))
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|g| g.to_text().ok())
-                    .collect();
-                world.inventory.add_to_group(&r.host, &group.to_text().unwrap_or_default(), &parents);
-            }
             if let Some(Value::Dict(stats)) = value.get("ansible_stats") {
                 crate::action::stats::record(world, &r.host, &stats);
             }
@@ -220,6 +230,13 @@ impl<'a> Strategy<'a> {
                 }
             }
         }
+    }
+}
+
+/// Notes that a task of its role ran on the host.
+fn touch(r: &TaskResult) {
+    if let Some(role) = &r.task.frame.role {
+        role.touched.lock().insert(r.host.clone());
     }
 }
 

@@ -150,6 +150,7 @@ impl Builder<'_> {
             vars,
             meta,
             dependencies: Vec::new(),
+            touched: parking_lot::Mutex::default(),
             completed: parking_lot::Mutex::new(HashSet::new()),
             specs,
         };
@@ -298,6 +299,7 @@ pub(super) fn shallow(role: &Role) -> Role {
         meta: role.meta.clone(),
         dependencies: Vec::new(),
         allow_duplicates: role.allow_duplicates,
+        touched: parking_lot::Mutex::default(),
         completed: parking_lot::Mutex::new(HashSet::new()),
         specs: None,
         public: parking_lot::RwLock::new(true),
@@ -339,7 +341,7 @@ pub(super) fn role_args(raw: &Raw, action: &str) -> Result<(), Error> {
     if action == "include_role" {
         known.push("apply");
     }
-    if raw.args_template.is_none() && !raw.args.contains("name") && !raw.args.contains("role") {
+    if raw.args_templates.is_empty() && !raw.args.contains("name") && !raw.args.contains("role") {
         return Err(Error::parser(format!("'name' is a required field for {action}.")).at(raw.origin.clone()));
     }
     known_args(raw, &known, action)?;
