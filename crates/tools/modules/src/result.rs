@@ -43,6 +43,7 @@ impl Fail {
 }
 
 /// Fails with a message: `fail(format!(…))`.
+#[allow(dead_code, reason = "for modules that have one line to say")]
 pub fn fail<T>(message: impl Into<String>) -> Result<T, Fail> {
     Err(Fail::msg(message))
 }

@@ -84,6 +84,7 @@ fn run(given: &Given, config: &'static config::Config, args: &[OsString]) -> Res
             continue;
         }
         let plays = plays::read(&world, &world.files, &full)?;
+        plays::compile_all(&world, &plays)?;
         world.callbacks.playbook_start(path, plays.len());
         if plays.is_empty() {
             continue;

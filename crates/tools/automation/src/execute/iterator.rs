@@ -239,6 +239,10 @@ impl Iterator {
     /// Ends the play for a host.
     pub fn complete(&mut self, host: &str) {
         if let Some(s) = self.states.get_mut(host) {
+            // ended while it was being rescued, it has not failed
+            if !failed_in(s) {
+                s.fail = 0;
+            }
             s.phase = Phase::Complete;
         }
     }

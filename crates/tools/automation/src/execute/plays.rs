@@ -89,6 +89,15 @@ pub fn compile(world: &Arc<World>, play: &Play) -> Result<(), Error> {
     builder.play(forces_handlers(world, play))
 }
 
+/// Compiles a playbook's plays, so that what is wrong in any is told before the first runs. A play that asks for variables
+/// waits until it has them: imports may use them.
+///
+/// # Errors
+/// Where one is wrong.
+pub fn compile_all(world: &Arc<World>, plays: &[Arc<Play>]) -> Result<(), Error> {
+    plays.iter().filter(|p| p.keywords.get(K::VarsPrompt).is_none()).try_for_each(|p| compile(world, p))
+}
+
 fn forces_handlers(world: &World, play: &Play) -> bool {
     play.keywords
         .get(K::ForceHandlers)
@@ -250,8 +259,9 @@ pub fn play(world: &Arc<World>, play: &Arc<Play>) -> Result<Ended, Error> {
     }
     let name = name(world, play);
     let hosts = hosts(world, play)?;
-    // compile, so that variables of prompts are known to imports
-    compile(world, play)?;
+    if play.blocks.read().is_empty() {
+        compile(world, play)?;
+    }
     if hosts.is_empty() {
         callbacks.play_start(play, &name, &[]);
         callbacks.no_hosts_matched();

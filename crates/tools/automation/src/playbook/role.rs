@@ -142,6 +142,20 @@ pub fn find_main(dir: &str, name: &str) -> Option<String> {
     candidates.into_iter().find(|c| Path::new(c).is_file())
 }
 
+/// Refuses a file's name (`tasks_from` …) that leads out of the role's folder `dir`.
+///
+/// # Errors
+/// Where it does.
+pub fn inside(dir: &str, name: &str, role: &str) -> Result<(), Error> {
+    let path = if name.starts_with('/') { name.to_owned() } else { format!("{dir}/{name}") };
+    if Path::new(&paths::unfrack(&path)).starts_with(paths::unfrack(dir)) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "Failed loading '{path}' for role ({role}) as it is not inside the expected role path: '{dir}'"
+    )))
+}
+
 /// Reads an entry of `roles:` or `dependencies:`.
 ///
 /// # Errors
@@ -256,6 +270,7 @@ pub fn variables(files: &Files, path: &str, folder: &str, from: Option<&str>) ->
     let dir = format!("{path}/{folder}");
     let name = from.unwrap_or("main");
     let extensions = [".yml".to_owned(), ".yaml".to_owned(), ".json".to_owned()];
+    inside(&dir, name, path.rsplit('/').next().unwrap_or(path))?;
     let out = Dict::new();
     let found = if from.is_some() && Path::new(&format!("{dir}/{name}")).is_file() {
         vec![format!("{dir}/{name}")]

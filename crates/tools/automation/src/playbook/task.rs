@@ -479,4 +479,27 @@ mod tests {
             assert_eq!((&*found, &*arguments), (name, rest));
         }
     }
+
+    fn parsed(yaml: &str) -> Result<Raw, Error> {
+        let value = crate::source::parse(yaml, &"t.yml".into(), true).unwrap();
+        parse(&value, false)
+    }
+
+    #[test]
+    fn arguments_of_action_args_win_over_its_text_and_that_over_the_rest() {
+        let raw = parsed(
+            "action: {module: 'debug a=text b=text {{ more }}', args: {a: args}, b: beside, c: beside}\n\
+             args: {c: last, d: last}",
+        )
+        .unwrap();
+        assert_eq!(Value::Dict(raw.args).repr(), "{'b': 'text', 'c': 'beside', 'a': 'args', 'd': 'last'}");
+        assert_eq!(raw.args_templates.len(), 1);
+    }
+
+    #[test]
+    fn what_registers_is_a_name() {
+        assert!(parsed("{debug: , register: it}").is_ok());
+        let e = parsed("{debug: , register: 200}").unwrap_err();
+        assert_eq!(e.brief(), "Invalid 'register' specified: Invalid variable name '200' of type 'int'.");
+    }
 }

@@ -119,7 +119,7 @@ class Engine(Tasks, Callbacks):
         value = json.loads(text, cls=decoder)
         raised = value.get('exception') if isinstance(value, dict) else None
         if hasattr(raised, 'event'):
-            value['exception'] = {'event': {'msg': raised.event.msg}}
+            value['exception'] = {'event': causes(raised.event)}
         for key, text in (('warnings', summary), ('deprecations', deprecation)):
             if isinstance(value, dict) and isinstance(value.get(key), list):
                 value[key] = [text(told) if hasattr(told, 'event') else told for told in value[key]]
@@ -263,6 +263,12 @@ class Engine(Tasks, Callbacks):
             cache.delete(request['host'])
             return {'value': None}, b''
         return {'value': mark(cache.get(request['host']), True) if cache.contains(request['host']) else None}, b''
+
+
+def causes(event):
+    """An exception's message, with that of what caused it."""
+    chain = getattr(event, 'chain', None)
+    return {'msg': event.msg, **({'chain': {'event': causes(chain.event)}} if chain is not None else {})}
 
 
 def failure(error):

@@ -334,3 +334,25 @@ pub(super) fn finish(d: &Dict) {
 pub(super) fn split_lines(s: &str) -> Vec<&str> {
     s.split_inclusive(['\n', '\r']).map(|l| l.trim_end_matches(['\n', '\r'])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dict(json: &str) -> Dict {
+        match Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap()) {
+            Value::Dict(d) => d,
+            _ => Dict::new(),
+        }
+    }
+
+    #[test]
+    fn an_exception_tells_what_caused_it() {
+        let d = dict(
+            r#"{"failed": true, "exception": {"event": {"msg": "one", "chain": {"event": {"msg": "two"}}}}}"#,
+        );
+        assert_eq!(raised(&d).unwrap().brief(), "one: two");
+        assert_eq!(d.get("exception").unwrap().as_str(), Some(super::super::NO_TRACEBACK));
+        assert!(raised(&dict(r#"{"failed": true, "msg": "no", "exception": "text"}"#)).is_none());
+    }
+}

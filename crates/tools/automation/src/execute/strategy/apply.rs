@@ -15,9 +15,7 @@ impl<'a> Strategy<'a> {
         let host = r.host.clone();
         let world = self.world;
         let run_once = r.fields.run_once || bypasses(&r.task);
-        // add_host has done it itself
-        let adds = &*r.task.action != "add_host";
-        if adds && !r.unreachable() && !r.skipped() && (!r.failed() || r.fields.ignore_errors) {
+        if !r.unreachable() && !r.skipped() && (!r.failed() || r.fields.ignore_errors) {
             self.inventory(&r);
         }
         let everyone = || if run_once { self.run.alive() } else { vec![host.clone()] };
@@ -115,31 +113,23 @@ impl<'a> Strategy<'a> {
         if r.looped { r.items.iter().map(|i| i.value.clone()).collect() } else { vec![r.value.clone()] }
     }
 
-    /// Hosts and groups that the result adds; what was there already is no change.
+    /// Groups that the result adds the host to, and hosts (where it isn't `add_host`'s, which has added them).
     fn inventory(&self, r: &TaskResult) {
         let inventory = &self.world.inventory;
         let names = |v: Option<Value>| -> Vec<String> {
             let list = v.map(|g| crate::playbook::keyword::items(&g)).unwrap_or_default();
             list.iter().filter_map(|g| g.to_text().ok()).collect()
         };
-        let (mut any, mut changed) = (false, false);
         for value in Self::results_of(r) {
-            let new = if let Some(Value::Dict(add)) = value.get("add_host") {
+            if let Some(Value::Dict(add)) = value.get("add_host").filter(|_| &*r.task.action != "add_host") {
                 let name = add.get("host_name").and_then(|v| v.to_text().ok()).unwrap_or_default();
                 let vars = add.get("host_vars").and_then(|v| v.as_dict().cloned()).unwrap_or_default();
-                inventory.add_host(&name, &names(add.get("groups")), &vars)
-            } else if let Some(group) = value.get("add_group") {
+                inventory.add_host(&name, &names(add.get("groups")), &vars);
+            }
+            if let Some(group) = value.get("add_group") {
                 let group = group.to_text().unwrap_or_default();
-                inventory.add_to_group(&r.host, &group, &names(value.get("parent_groups")))
-            } else {
-                continue;
-            };
-            value.insert("changed", new);
-            any = true;
-            changed |= new;
-        }
-        if any {
-            r.value.insert("changed", changed);
+                inventory.add_to_group(&r.host, &group, &names(value.get("parent_groups")));
+            }
         }
     }
 

@@ -81,7 +81,8 @@ impl<'a> Strategy<'a> {
             if !include::is_include(&r.task) {
                 continue;
             }
-            let hosts = if r.fields.run_once { self.run.alive() } else { vec![r.host.clone()] };
+            // with `run_once` too: what is included runs where the include did
+            let hosts = vec![r.host.clone()];
             for item in &r.items {
                 let Some(wanted) = &item.include else { continue };
                 let label = r.looped.then(|| item.label.clone());

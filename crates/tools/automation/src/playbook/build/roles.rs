@@ -183,6 +183,7 @@ impl Builder<'_> {
         }
         let from = role.request.from.tasks.as_deref();
         let folder = format!("{}/tasks", role.path);
+        role::inside(&folder, from.unwrap_or("main"), &role.name)?;
         let file = role::find_main(&folder, from.unwrap_or("main"));
         let mut items = match (&file, from) {
             (Some(file), _) => self.read_role_list(file, "tasks", role)?,
@@ -228,6 +229,7 @@ impl Builder<'_> {
         }
         let from = role.request.from.handlers.as_deref();
         let folder = format!("{}/handlers", role.path);
+        role::inside(&folder, from.unwrap_or("main"), &role.name)?;
         match role::find_main(&folder, from.unwrap_or("main")) {
             Some(file) => {
                 frame.directory = directory(&file);
