@@ -20,6 +20,7 @@ mod interrupt;
 pub mod inventory;
 pub mod log;
 pub mod lookup;
+mod openstack;
 pub mod playbook;
 pub mod python;
 pub mod source;

@@ -26,6 +26,7 @@ pub mod spec;
 mod sys;
 
 pub use cx::{FetchReply, FetchRequest};
+pub use modules::docker::http;
 pub use result::Map;
 pub use spec::{Spec, spec};
 

@@ -211,6 +211,20 @@ pub fn native(
     Ok(result.filter(|r| !pileus_modules::handed_over(r)))
 }
 
+/// Runs a module of [`crate::openstack`] in this process, where the task is for this host and this user. `None`: it is
+/// for another, or not covered, and Python's to do.
+fn on_controller(cx: &Cx<'_>, name: &str, args: &Map<String, Json>) -> Result<Option<Dict>, Failure> {
+    let (connection, as_user) = connect(cx)?;
+    if connection.transport() != "local" || as_user.is_some() || cx.fields.async_s > 0 {
+        return Ok(None);
+    }
+    let result = crate::openstack::run(name, args, cx.fields.check, &cx.fields.environment);
+    Ok(result.and_then(|map| match Value::from(Json::Object(map)) {
+        Value::Dict(dict) => Some(dict),
+        _ => None,
+    }))
+}
+
 /// A path on a target for a file that is sent there and removed again; nobody can guess it.
 pub fn temporary(base: &str) -> String {
     format!("/tmp/.ansible-{:016x}-{base}", rand::random::<u64>())
@@ -253,6 +267,12 @@ pub fn execute(cx: &mut Cx<'_>, name: &str, args: &Map<String, Json>) -> Outcome
     // a module in Python of that name, beside the playbook or role, comes before ours; a collection's does not
     let own = cx.world.files.module_file(name, Some(&cx.task.frame));
     let of_collection = name.matches('.').count() > 1 && !name.starts_with("ansible.legacy.");
+    if of_collection
+        && crate::openstack::exists(name)
+        && let Some(result) = on_controller(cx, name, args)?
+    {
+        return Ok(result);
+    }
     if (own.is_none() || of_collection)
         && let Some(result) = native(cx, name, args)?
     {

@@ -112,7 +112,10 @@ static PLUGIN_LOOKUPS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// Whether an action of that name is the controller's, a native module, or one of core's that runs in Python.
 pub fn known(name: &str) -> bool {
     let s = short(name);
-    ACTIONS.contains(&s) || pileus_modules::exists(name) || pileus_modules::spec::is_builtin(s)
+    ACTIONS.contains(&s)
+        || pileus_modules::exists(name)
+        || crate::openstack::exists(name)
+        || pileus_modules::spec::is_builtin(s)
 }
 
 /// Names a lookup beside core's.

@@ -105,20 +105,25 @@ pub struct Spec {
 static BUILTIN: &str = include_str!("builtin.txt");
 static COLLECTIONS: &str = include_str!("collections.txt");
 
-fn table() -> &'static HashMap<&'static str, &'static str> {
+fn known() -> &'static HashMap<&'static str, &'static str> {
     static TABLE: OnceLock<HashMap<&str, &str>> = OnceLock::new();
     TABLE.get_or_init(|| parse::modules(BUILTIN).chain(parse::modules(COLLECTIONS)).collect())
 }
 
+/// The specs of a table in the line language, by name.
+pub fn table(text: &'static str) -> impl Iterator<Item = (&'static str, Spec)> {
+    parse::modules(text).map(|(name, text)| (name, parse::spec(text)))
+}
+
 /// Whether a short name is one of ansible.builtin's modules, native or not.
 pub fn is_builtin(name: &str) -> bool {
-    !name.contains('.') && table().contains_key(name)
+    !name.contains('.') && known().contains_key(name)
 }
 
 /// The spec by the key of the tables (short names, and full ones of collections).
 pub(crate) fn lookup(key: &str) -> Option<&'static Spec> {
     static SPECS: OnceLock<std::sync::Mutex<HashMap<&'static str, &'static Spec>>> = OnceLock::new();
-    let (key, text) = table().get_key_value(key)?;
+    let (key, text) = known().get_key_value(key)?;
     let mut specs = SPECS.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
     // One leak per module and process: a spec lives as long as the program.
     Some(specs.entry(key).or_insert_with(|| Box::leak(Box::new(parse::spec(text)))))

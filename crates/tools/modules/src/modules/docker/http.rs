@@ -1,4 +1,4 @@
-//! HTTP/1.1 to an engine's socket: one connection for each request, as small as it can be.
+//! HTTP/1.1 without TLS, to a Unix socket or a host: one connection for each request, as small as it can be.
 //!
 //! Bodies are read whole or go to a writer; an upgraded connection ([`upgrade`]) is given back raw.
 
@@ -18,7 +18,9 @@ pub enum Place {
 
 /// A connection of either kind.
 pub enum Stream {
+    /// To a socket in the file system.
     Unix(UnixStream),
+    /// To a host.
     Tcp(TcpStream),
 }
 
@@ -100,8 +102,16 @@ pub struct Head {
     pub status: u16,
     /// Its words.
     pub reason: String,
+    headers: Vec<(String, String)>,
     length: Option<u64>,
     chunked: bool,
+}
+
+impl Head {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
 }
 
 fn broken(what: &str) -> std::io::Error {
@@ -140,13 +150,14 @@ fn read_head(reader: &mut impl BufRead) -> std::io::Result<Head> {
     let (_, status) = (words.next(), words.next().and_then(|s| s.parse().ok()));
     let status = status.ok_or_else(|| broken("the answer is not HTTP"))?;
     let reason = words.next().unwrap_or_default().to_string();
-    let mut head = Head { status, reason, length: None, chunked: false };
+    let mut head = Head { status, reason, headers: Vec::new(), length: None, chunked: false };
     loop {
         let line = read_line(reader)?;
         if line.is_empty() {
             return Ok(head);
         }
         let Some((name, value)) = line.split_once(':') else { continue };
+        head.headers.push((name.to_string(), value.trim().to_string()));
         match name.to_ascii_lowercase().as_str() {
             "content-length" => head.length = value.trim().parse().ok(),
             "transfer-encoding" => head.chunked = value.to_ascii_lowercase().contains("chunked"),

@@ -12,7 +12,7 @@ pub mod container;
 mod credentials;
 mod diff;
 pub mod exec;
-mod http;
+pub mod http;
 pub mod image_pull;
 pub mod info;
 mod names;
