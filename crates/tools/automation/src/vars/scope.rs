@@ -216,6 +216,14 @@ impl Scope for Vars {
         let stored = self.stored(name);
         // where nobody says otherwise, a host is reached under its name
         if stored.is_none() && name == "ansible_host" {
+            // a delegated task's is that of the host it is delegated to
+            if let Some((_, Value::Dict(to))) =
+                self.locals.iter().find(|(n, _)| &**n == "ansible_delegated_vars")
+                && let Some((_, Value::Object(of_host))) = to.items().into_iter().next()
+                && let Ok(Some(address)) = of_host.item(&Value::str(name))
+            {
+                return Some(address);
+            }
             return self.host.as_deref().map(Value::str);
         }
         stored
