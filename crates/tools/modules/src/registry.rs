@@ -34,6 +34,7 @@ macro_rules! table {
 
 static TABLE: &[Entry] = table! {
     "ansible.posix.sysctl" => m::sysctl::run,
+    "apt" => m::apt::run where m::apt::covers,
     "assemble" => m::assemble::run,
     "async_status" => m::async_status::run,
     "blockinfile" => m::blockinfile::run,

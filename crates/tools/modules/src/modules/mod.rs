@@ -1,5 +1,6 @@
 //! The modules: one file or folder each.
 
+pub mod apt;
 pub mod assemble;
 pub mod async_status;
 pub mod blockinfile;
