@@ -50,6 +50,8 @@ pub trait Callback: Send {
     fn play_start(&mut self, _play: &Arc<Play>, _name: &str, _hosts: &[Name]) {}
     /// A task or handler begins.
     fn task_start(&mut self, _task: &Arc<Task>, _name: &str) {}
+    /// A task that the engine put there begins; for those who want to hear of such.
+    fn implicit_start(&mut self, _task: &Arc<Task>, _name: &str) {}
     /// A task begins on a host.
     fn host_start(&mut self, _host: &Name, _task: &Arc<Task>) {}
     /// A play's `vars_prompt` was answered.
@@ -111,6 +113,7 @@ impl Callbacks {
         playbook_start(path: &str, plays: usize);
         play_start(play: &Arc<Play>, name: &str, hosts: &[Name]);
         task_start(task: &Arc<Task>, name: &str);
+        implicit_start(task: &Arc<Task>, name: &str);
         host_start(host: &Name, task: &Arc<Task>);
         asked(name: &str, spec: &Dict);
         ok(r: &TaskResult);

@@ -134,6 +134,11 @@ impl Callback for Python {
         }
     }
 
+    fn implicit_start(&mut self, task: &Arc<Task>, name: &str) {
+        // their manager knows which of them want it
+        self.task_start(task, name);
+    }
+
     fn host_start(&mut self, host: &Name, task: &Arc<Task>) {
         let json = self.task(task, None);
         self.tell("v2_runner_on_start", vec![("host", (**host).into()), ("task", json)]);

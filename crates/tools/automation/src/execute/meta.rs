@@ -124,7 +124,9 @@ pub fn run(s: &mut Strategy<'_>, task: &Arc<Task>, hosts: &[Name], announced: bo
     // what concerns all hosts is done for the first that comes to it
     let hosts = if PER_HOST.contains(&what.as_str()) { hosts } else { &hosts[..hosts.len().min(1)] };
     for host in hosts {
-        if !task.implicit && announced {
+        if task.implicit {
+            s.world.callbacks.implicit_start(task, "meta");
+        } else if announced {
             s.announce(task, host);
         }
         if !task.implicit && !holds(s, task, &what, host)? {

@@ -226,6 +226,10 @@ impl Scope for Vars {
             }
             return self.host.as_deref().map(Value::str);
         }
+        // the connection's password as it was asked for, or its file's
+        if stored.is_none() && name == "ansible_password" {
+            return self.world.options.passwords.get(name).map(|p| Value::str(p.as_str()));
+        }
         stored
     }
 }
