@@ -250,7 +250,7 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
         result.insert("diff".into(), edit::content_diff(cx, &path, &before, after));
     }
     let attributes =
-        !(cx.check && !existed) && FileArgs::of(cx).apply(cx, &path, Some(&mut Diff::default()))?;
+        (existed || !cx.check) && FileArgs::of(cx).apply(cx, &path, Some(&mut Diff::default()))?;
     result.insert("changed".into(), (changed || attributes).into());
     Ok(result)
 }
