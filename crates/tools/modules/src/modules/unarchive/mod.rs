@@ -17,8 +17,12 @@ use tar::Tar;
 
 /// Runs the module.
 pub fn run(cx: &mut Cx<'_>) -> Reply {
-    let given = cx.string("src");
-    let Some(kept) = source(cx, &given)? else { return unpack(cx, &given) };
+    let (given, dest) = (cx.string("src"), cx.string("dest"));
+    if !dest.starts_with('/') {
+        let into = absolute(&dest);
+        cx.warn(format!("Relative destination path '{dest}' was resolved to absolute path '{into}'."));
+    }
+    let Some(kept) = source(cx, &given)? else { return unpack(cx, &absolute(&given)) };
     let outcome = unpack(cx, &kept);
     let _ = fs::remove_file(&kept);
     outcome
@@ -40,9 +44,18 @@ fn source(cx: &mut Cx<'_>, src: &str) -> Result<Option<String>, Fail> {
         return Err(Fail::msg(format!("Source '{src}' not readable")));
     }
     if fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == 0) {
-        return Err(Fail::msg(format!("Invalid archive '{src}', the file is 0 bytes")));
+        return Err(Fail::msg(format!("Invalid archive '{}', the file is 0 bytes", absolute(src))));
     }
     Ok(None)
+}
+
+/// The path from the root, without `.` parts at its start.
+fn absolute(path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_string();
+    }
+    let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    path::join(&here.to_string_lossy(), path.trim_start_matches("./"))
 }
 
 fn download(cx: &mut Cx<'_>, url: &str) -> Result<String, Fail> {
@@ -65,10 +78,12 @@ fn download(cx: &mut Cx<'_>, url: &str) -> Result<String, Fail> {
 
 fn unpack(cx: &mut Cx<'_>, src: &str) -> Reply {
     let dest = cx.string("dest");
+    // tar starts below the destination: a relative path would be another there.
+    let into = absolute(&dest);
     if !fs::metadata(&dest).is_ok_and(|m| m.is_dir()) {
         return Err(Fail::msg(format!("Destination '{dest}' is not a directory")));
     }
-    let archive = Tar::open(cx, src, &dest)?;
+    let archive = Tar::open(cx, src, &into)?;
     if cx.check {
         let text = "remote module (ansible.legacy.unarchive) does not support check mode when using gtar";
         return Ok(map! { "skipped" => true, "changed" => false, "msg" => text });
@@ -90,7 +105,7 @@ fn unpack(cx: &mut Cx<'_>, src: &str) -> Reply {
                 .fold(Fail::msg(message), |fail, (key, value)| fail.with(&key, value)));
         }
     }
-    changed |= attributes(cx, &archive.files, &dest)?;
+    changed |= attributes(cx, &archive.files, &into)?;
     if cx.bool("list_files") {
         result.insert("files".into(), archive.files.clone().into());
     }
