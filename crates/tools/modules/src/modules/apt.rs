@@ -133,9 +133,7 @@ fn refresh(cx: &mut Cx<'_>, program: &str) -> Result<bool, Fail> {
         }
         failure = done.stderr().trim().to_string();
         if attempt + 1 < retries {
-            std::thread::sleep(std::time::Duration::from_secs(
-                longest_s.min(1 << attempt.min(16)).unsigned_abs(),
-            ));
+            clock::pause(std::time::Duration::from_secs(longest_s.min(1 << attempt.min(16)).unsigned_abs()));
         }
     }
     Err(Fail::msg(format!("Failed to update apt cache after {retries} retries: {failure}")))
