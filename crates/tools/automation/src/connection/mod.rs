@@ -22,6 +22,7 @@ pub mod fetch;
 mod helper;
 mod local;
 mod options;
+mod permit;
 mod run;
 mod spawn;
 mod ssh;

@@ -16,6 +16,7 @@ use super::bootstrap;
 use super::docker::Docker;
 use super::helper::fetch_request;
 use super::local::Local;
+use super::permit::Permit;
 use super::spawn::{Event, Spawned, Transport, quote};
 use super::ssh;
 use super::{Become, Error, Helper, Options};
@@ -194,7 +195,7 @@ impl Connection {
         let Some(helper) = self.helper(r#become)? else { return Ok(None) };
         self.say(|| format!("EXEC {} (native, by the helper{})", call.name, as_whom(r#become)));
         let frame = module_frame(call, "module").with("stream", stream.is_some());
-        let mut stream = stream;
+        let (mut stream, mut permit) = (stream, Permit::of(call));
         let result = helper.ask(frame, |helper, mut answer| {
             if let Some(Value::Object(result)) = answer.head.remove("result") {
                 return Some(Ok(result));
@@ -204,7 +205,7 @@ impl Connection {
                     stream(&answer.blob);
                 }
             } else if answer.head.contains_key("fetch")
-                && let Err(error) = self.fetched(helper, &answer)
+                && let Err(error) = self.fetched(helper, &answer, &mut permit)
             {
                 return Some(Err(error));
             }
@@ -387,9 +388,16 @@ impl Connection {
         }
     }
 
-    fn fetched(&self, helper: &Helper, question: &Frame) -> Result<(), Error> {
+    fn fetched(&self, helper: &Helper, question: &Frame, permit: &mut Permit) -> Result<(), Error> {
         let reply = match (&self.fetcher, question.head.get("fetch").and_then(Value::as_object)) {
-            (Some(fetcher), Some(fields)) => fetcher(&fetch_request(fields, question.blob.clone())),
+            (Some(fetcher), Some(fields)) => {
+                let request = fetch_request(fields, question.blob.clone());
+                let reply = permit.check(&request).and_then(|()| fetcher(&request));
+                if let Ok(reply) = &reply {
+                    permit.learn(&request, reply);
+                }
+                reply
+            }
             _ => Err("the controller fetches no URLs".to_string()),
         };
         let answer = Frame::new(question.id()).with("op", "fetched");
