@@ -51,11 +51,13 @@ const RECORDED: [&str; 5] = ["msg", "rc", "stdout", "stderr", "skip_reason"];
 pub fn directory(inventory: &[String], enabled: bool) -> Option<PathBuf> {
     let state = || std::env::var_os("PILEUS_STATE_DIR").filter(|d| !d.is_empty()).map(PathBuf::from);
     let cloud = inventory.iter().find_map(|source| source.strip_prefix("pileus:"));
-    let dir = match cloud {
+    let cloud = match cloud {
         Some("") => Some(state().unwrap_or_else(|| "/var/lib/pileus".into())),
         Some(dir) => Some(dir.into()),
-        None => state().or_else(|| enabled.then(own)),
+        None => state(),
     };
+    // A cloud's directory is the daemon's to make, not ours.
+    let dir = cloud.filter(|d| d.is_dir()).or_else(|| enabled.then(own));
     dir.map(|d| d.join(FOLDER))
 }
 
@@ -259,6 +261,14 @@ impl Callback for Records {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cloud_that_is_not_there_gets_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = |path: &Path| vec![format!("pileus:{}", path.display())];
+        assert_eq!(directory(&source(dir.path()), false), Some(dir.path().join(FOLDER)));
+        assert_eq!(directory(&source(&dir.path().join("none")), false), None);
+    }
 
     #[test]
     fn what_must_not_be_seen_is_not_recorded() {
