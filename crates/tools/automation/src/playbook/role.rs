@@ -112,15 +112,15 @@ impl Role {
             out.push(self.defaults.clone());
         }
     }
-    /// Variables, weakest first: dependencies', `vars:` of the entry, `vars/main`, with parameters if wanted.
+    /// Variables, weakest first: dependencies', `vars/main`, `vars:` of the entry, with parameters if wanted.
     pub fn var_layers(&self, params: bool, out: &mut Vec<Dict>) {
         for d in &self.dependencies {
             d.var_layers(params, out);
         }
-        out.extend(self.request.vars.clone());
         if !self.vars.is_empty() {
             out.push(self.vars.clone());
         }
+        out.extend(self.request.vars.clone());
         if params && !self.request.params.is_empty() {
             out.push(self.request.params.clone());
         }
