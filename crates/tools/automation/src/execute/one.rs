@@ -407,7 +407,8 @@ impl One<'_> {
             match engine.resolve(t, vars).map_err(|e| Error::from(e).at(t.origin().cloned()))? {
                 Value::Dict(d) => put(&d)?,
                 v if crate::vars::is_omit(&v) || v.is_none() => {}
-                v if action::takes_raw_params(self.task) => {
+                // Text around the template was never a mapping.
+                v if action::takes_raw_params(self.task) || !is_whole(t) => {
                     out.insert("_raw_params", v);
                 }
                 other => {
@@ -420,6 +421,12 @@ impl One<'_> {
         put(&self.task.args)?;
         Ok(out)
     }
+}
+
+/// Whether a text is nothing but a template.
+fn is_whole(template: &Value) -> bool {
+    let text = template.as_str().unwrap_or_default().trim();
+    text.starts_with("{{") && text.ends_with("}}")
 }
 
 /// A failed result of an error.
