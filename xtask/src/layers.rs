@@ -70,7 +70,7 @@ fn allowed(from: &str, name: &str, to: &str, dep: &str) -> bool {
         ("agent", "platform") => dep == "pileus-bus",
         ("services", "platform" | "host") => true,
         ("services", "services") => place(dep) < place(name),
-        ("tools", "platform") => dep == "pileus-yaml",
+        ("tools", "platform") => matches!(dep, "pileus-yaml" | "pileus-tls"),
         ("tools", "tools") => true,
         _ => false,
     }

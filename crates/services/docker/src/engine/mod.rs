@@ -15,7 +15,6 @@ pub mod registry;
 pub mod shm;
 pub mod spec;
 pub mod streams;
-pub mod trust;
 pub mod update;
 pub mod volumes;
 pub mod watch;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use pileus_base::{Error, Result};
 use pileus_host::Stream;
+use pileus_tls::Trust;
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -84,8 +85,5 @@ fn config(path: &Path) -> Result<ClientConfig> {
         // One that can't be used spoils none of the others.
         let _ = roots.add(certificate.map_err(|e| Error::wrap(unread(), e))?);
     }
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|e| Error::wrap("failed to set TLS up", e))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(pileus_tls::client(Trust::Authorities(roots))?.with_no_client_auth())
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use pileus_modules::net::http::{self, Socket};
 use pileus_modules::net::url::Url;
 use pileus_modules::{FetchReply, FetchRequest};
+use pileus_tls::{AUTHORITIES, Trust, roots};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -19,9 +20,6 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
     StreamOwned,
 };
-
-/// Where this host keeps the authorities it trusts.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// One exchange over http or https.
 ///
@@ -99,44 +97,34 @@ fn refused(error: &io::Error, url: &Url) -> String {
 /// Whom to trust, and our own certificate.
 fn config(request: &FetchRequest) -> Result<ClientConfig, String> {
     let failed = |e: &dyn std::fmt::Display| format!("Request failed: <urlopen error {e}>");
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| failed(&e))?;
-    let builder = if request.validate_certs {
-        let mut roots = RootCertStore::empty();
-        let mut pinned = Vec::new();
-        match &request.ca_path {
-            Some(pem) => {
-                let own: Vec<_> =
-                    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
-                roots.add_parsable_certificates(own.iter().cloned());
-                pinned = own;
-            }
-            None => {
-                let file = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.into());
-                // Without the file nobody is trusted, and the failure says so.
-                if let Ok(read) = CertificateDer::pem_file_iter(Path::new(&file)) {
-                    roots.add_parsable_certificates(read.filter_map(Result::ok));
-                }
-            }
-        }
-        if pinned.is_empty() {
-            builder.with_root_certificates(roots)
-        } else {
-            let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .map_err(|e| failed(&e))?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { chains, pinned }))
-        }
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-    };
+    let builder = pileus_tls::client(trust(request)?).map_err(|e| failed(&e.message()))?;
     let Some(pem) = &request.client_cert else { return Ok(builder.with_no_client_auth()) };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
     let key = request.client_key.as_ref().unwrap_or(pem);
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|e| failed(&e))?;
     builder.with_client_auth_cert(chain, key).map_err(|e| failed(&e))
+}
+
+fn trust(request: &FetchRequest) -> Result<Trust, String> {
+    if !request.validate_certs {
+        return Ok(Trust::Anybody);
+    }
+    let Some(pem) = &request.ca_path else {
+        let file = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| AUTHORITIES.into());
+        // Without the file nobody is trusted, and the failure says so.
+        return Ok(Trust::Authorities(roots(std::iter::once(Path::new(&file)))));
+    };
+    let pinned: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(pinned.iter().cloned());
+    if pinned.is_empty() {
+        return Ok(Trust::Authorities(roots));
+    }
+    let provider = Arc::new(ring::default_provider());
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|e| format!("Request failed: <urlopen error {e}>"))?;
+    Ok(Trust::Verifier(Arc::new(Pinned { chains, pinned })))
 }
 
 /// Trusts chains to the authorities of `ca_path`, and a server whose own certificate is written there: OpenSSL takes a
@@ -185,41 +173,5 @@ impl ServerCertVerifier for Pinned {
     }
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
-    }
-}
-
-/// Trusts whoever answers (`validate_certs: false`).
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

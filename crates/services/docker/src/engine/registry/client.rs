@@ -1,6 +1,9 @@
 //! A client of OCI registries: HTTP/1.1 over TCP or TLS, Docker's tokens, redirects.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -11,11 +14,12 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use pileus_base::{Error, Result};
 use pileus_http::Body;
-use rustls::pki_types::ServerName;
+use pileus_tls::{AUTHORITIES, Trust, roots};
+use rustls::{ClientConfig, pki_types::ServerName};
 use serde_json::Value;
 
 use super::Credentials;
-use crate::engine::{images::blobs::chunks_of, reason::reason, trust};
+use crate::engine::{images::blobs::chunks_of, reason::reason};
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
@@ -250,7 +254,7 @@ async fn once(
         .map_err(|e| failed(format!("dial tcp {host}:{port}: connect: {}", reason(&e))))?;
     if tls {
         let name = ServerName::try_from(host).map_err(|e| failed(e.to_string()))?;
-        let connector = tokio_rustls::TlsConnector::from(trust::registry(authorities, insecure)?);
+        let connector = tokio_rustls::TlsConnector::from(trusting(authorities, insecure)?);
         let io = connector.connect(name, tcp).await.map_err(|e| failed(format!("tls: {e}")))?;
         talk(io, request).await
     } else {
@@ -268,13 +272,20 @@ async fn talk(
     sender.send_request(request).await
 }
 
+/// TLS that trusts this host's authorities and those in `more`, or anybody.
+fn trusting(more: &[PathBuf], anybody: bool) -> Result<Arc<ClientConfig>> {
+    let files = std::iter::once(Path::new(AUTHORITIES)).chain(more.iter().map(PathBuf::as_path));
+    let trust = if anybody { Trust::Anybody } else { Trust::Authorities(roots(files)) };
+    Ok(Arc::new(pileus_tls::client(trust)?.with_no_client_auth()))
+}
+
 /// Whether TLS is spoken at `registry` (`host`, `host:port`), whosever certificate is shown.
 pub(super) async fn speaks_tls(registry: &str) -> bool {
     let uri: std::result::Result<Uri, _> = format!("https://{registry}").parse();
     let Ok(uri) = uri else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(443);
-    let (Ok(name), Ok(config)) = (ServerName::try_from(host.clone()), trust::registry(&[], true)) else {
+    let (Ok(name), Ok(config)) = (ServerName::try_from(host.clone()), trusting(&[], true)) else {
         return false;
     };
     let tried = async {

@@ -2,14 +2,12 @@
 
 use std::{path::Path, sync::Arc};
 
+use pileus_tls::{AUTHORITIES, Trust, roots};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{
-    engine::trust::{AUTHORITIES, roots, tls},
-    model::logging::Tls,
-};
+use crate::model::logging::Tls;
 
 /// Why a file can't be read, as Go tells it.
 fn unread(path: &Path) -> String {
@@ -28,8 +26,11 @@ pub fn connector(files: &Tls) -> Result<TlsConnector, String> {
         return Err(format!("could not read CA certificate \"{}\": {}", ca.display(), unread(ca)));
     }
     let trusted = files.ca.as_deref().unwrap_or(Path::new(AUTHORITIES));
-    let trusted = (!files.skip_verify).then(|| roots(std::iter::once(trusted)));
-    let builder = tls(trusted).map_err(|e| e.message().to_owned())?;
+    let trust = match files.skip_verify {
+        true => Trust::Anybody,
+        false => Trust::Authorities(roots(std::iter::once(trusted))),
+    };
+    let builder = pileus_tls::client(trust).map_err(|e| e.message().to_owned())?;
     let config = match &files.own {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {

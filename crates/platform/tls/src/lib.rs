@@ -1,9 +1,7 @@
-//! Whom the engine's own clients trust over TLS: this host's authorities, those in files, or anybody.
+//! Whom a client over TLS trusts: this host's authorities, those in files, whatever else checks a certificate, or
+//! anybody.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use pileus_base::{Error, Result};
 use rustls::{
@@ -66,26 +64,29 @@ pub fn roots<'a>(files: impl Iterator<Item = &'a Path>) -> RootCertStore {
     roots
 }
 
-/// TLS that trusts these authorities, or anybody where `None`; without our own certificate yet.
+/// Whom to trust.
+pub enum Trust {
+    /// Chains to these authorities.
+    Authorities(RootCertStore),
+    /// What this one accepts.
+    Verifier(Arc<dyn ServerCertVerifier>),
+    /// Whoever answers.
+    Anybody,
+}
+
+/// TLS 1.2 and 1.3 of ring's, without our own certificate yet.
 ///
 /// # Errors
 /// None that is known of.
-pub fn tls(roots: Option<RootCertStore>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+pub fn client(trust: Trust) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::wrap("failed to set TLS up", e))?;
-    Ok(match roots {
-        Some(roots) => builder.with_root_certificates(roots),
-        None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
-    })
-}
-
-/// TLS to a registry: this host's authorities and those in `more`, or anybody.
-///
-/// # Errors
-/// As [`tls`].
-pub fn registry(more: &[PathBuf], anybody: bool) -> Result<Arc<ClientConfig>> {
-    let files = std::iter::once(Path::new(AUTHORITIES)).chain(more.iter().map(PathBuf::as_path));
-    Ok(Arc::new(tls((!anybody).then(|| roots(files)))?.with_no_client_auth()))
+    let verifier = match trust {
+        Trust::Authorities(roots) => return Ok(builder.with_root_certificates(roots)),
+        Trust::Verifier(verifier) => verifier,
+        Trust::Anybody => Arc::new(Anybody(provider)),
+    };
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
 }
