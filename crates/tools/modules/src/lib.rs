@@ -26,7 +26,6 @@ pub mod spec;
 mod sys;
 
 pub use cx::{FetchReply, FetchRequest};
-pub use modules::docker::http;
 pub use result::Map;
 pub use spec::{Spec, spec};
 

@@ -2,15 +2,15 @@
 //!
 //! Endpoints with TLS are handed over.
 
-use pileus_modules::http::{Place, Request, ask};
+use pileus_modules::FetchRequest;
+use pileus_modules::net::{http, wire};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 use super::Stop;
 use super::clouds::Cloud;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an answer may take, in seconds.
+const PATIENCE_S: u64 = 60;
 
 /// A session.
 pub struct Session {
@@ -23,18 +23,6 @@ pub struct Session {
 /// An answer: its status and its JSON.
 type Answer = (u16, Value);
 
-/// Parts a URL without TLS into the place and the path.
-fn parts(url: &str) -> Option<(String, String)> {
-    let rest = url.strip_prefix("http://")?;
-    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = if host.rsplit(']').next().unwrap_or(host).contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    Some((host, path.to_owned()))
-}
-
 /// One request; its status, the named header of its answer, and the body.
 fn send(
     method: &str,
@@ -43,21 +31,27 @@ fn send(
     body: Option<&Value>,
     wanted: &str,
 ) -> Result<(u16, Option<String>, Value), Stop> {
-    let (host, path) = parts(url).ok_or(Stop::HandOver)?;
-    let text = body.map(Value::to_string).unwrap_or_default();
+    if !url.starts_with("http://") {
+        return Err(Stop::HandOver);
+    }
     let mut lines = vec![("Accept", "application/json"), ("User-Agent", "pileus")];
     if body.is_some() {
         lines.push(("Content-Type", "application/json"));
     }
     lines.extend_from_slice(headers);
-    let request =
-        Request { method, target: &path, headers: &lines, body: text.as_bytes(), timeout: Some(PATIENCE) };
-    let mut answer = Vec::new();
-    let (head, refusal) = ask(&Place::Tcp(host), request, &mut answer)
-        .map_err(|e| format!("Unable to establish connection to {url}: {e}"))?;
-    let bytes = if head.status >= 400 { refusal } else { answer };
-    let value = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
-    Ok((head.status, head.header(wanted).map(str::to_owned), value))
+    let request = FetchRequest {
+        url: url.to_owned(),
+        method: method.to_owned(),
+        headers: lines.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        body: body.map(Value::to_string).unwrap_or_default().into_bytes(),
+        timeout_s: PATIENCE_S,
+        ..FetchRequest::default()
+    };
+    let reply = http::plain(&request).map_err(|e| format!("Unable to establish connection to {url}: {e}"))?;
+    let value =
+        serde_json::from_slice(&reply.body).unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).into());
+    let status = reply.status.try_into().unwrap_or_default();
+    Ok((status, wire::header(&reply.headers, wanted).map(str::to_owned), value))
 }
 
 /// The body of a login (Identity API v3, "Authentication and token management").
@@ -274,9 +268,7 @@ mod tests {
 
     #[test]
     fn urls_and_messages() {
-        assert_eq!(parts("http://h:8700/a/b"), Some(("h:8700".into(), "/a/b".into())));
-        assert_eq!(parts("http://h"), Some(("h:80".into(), String::new())));
-        assert_eq!(parts("https://h"), None);
+        assert!(matches!(send("GET", "https://h", &[], None, ""), Err(Stop::HandOver)));
         assert_eq!(message(&json!({"conflictingRequest": {"code": 409, "message": "no"}})), "no");
         assert_eq!(message(&json!("text")), "text");
     }

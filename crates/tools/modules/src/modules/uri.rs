@@ -10,7 +10,7 @@ use crate::cx::{Cx, FetchReply};
 use crate::files::{FileArgs, write};
 use crate::map;
 use crate::net::url::{Url, quote_plus};
-use crate::net::{get, http};
+use crate::net::{get, http, wire};
 use crate::py;
 use crate::result::{Fail, Map, Reply, os_error};
 use crate::sys::{hash, path};
@@ -104,7 +104,7 @@ fn body(cx: &Cx<'_>, headers: &mut Vec<(String, String)>) -> Result<Vec<u8>, Fai
         return Ok(Vec::new());
     }
     let mut kind = |value: &str| {
-        if http::header(headers, "content-type").is_none() {
+        if wire::header(headers, "content-type").is_none() {
             headers.push(("Content-Type".into(), value.into()));
         }
     };
@@ -216,7 +216,7 @@ fn told(asked: &str, reply: &FetchReply) -> Map {
 
 /// Charset and media type of the answer.
 fn media(reply: &FetchReply) -> (String, String) {
-    let text = http::header(&reply.headers, "content-type").unwrap_or_default();
+    let text = wire::header(&reply.headers, "content-type").unwrap_or_default();
     let mut parts = text.split(';');
     let kind = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
     let charset = parts.find_map(|p| {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::http;
 use super::url::{Url, unquote};
+use super::{http, wire};
 use crate::cx::{Cx, FetchReply, FetchRequest};
 use crate::result::{Fail, Map, os_error};
 use crate::sys::path;
@@ -30,7 +30,7 @@ pub(crate) fn request(cx: &Cx<'_>, url: &str, method: &str) -> FetchRequest {
         .map(|all| all.iter().map(|(k, v)| (k.clone(), crate::py::str(v))).collect())
         .unwrap_or_default();
     let agent = cx.text("http_agent").unwrap_or_else(|| "ansible-httpget".into());
-    if http::header(&headers, "user-agent").is_none() {
+    if wire::header(&headers, "user-agent").is_none() {
         headers.push(("User-Agent".into(), agent));
     }
     let (mut url, mut auth) = (url.to_string(), None);
@@ -47,7 +47,7 @@ pub(crate) fn request(cx: &Cx<'_>, url: &str, method: &str) -> FetchRequest {
             url = parsed.bare();
         } else if auth.is_none()
             && cx.flag("use_netrc") == Some(true)
-            && http::header(&headers, "authorization").is_none()
+            && wire::header(&headers, "authorization").is_none()
             && let Some(found) =
                 netrc(&std::fs::read_to_string(netrc_file(cx)).unwrap_or_default(), &parsed.host)
         {
@@ -113,7 +113,7 @@ pub(crate) fn fetch(cx: &mut Cx<'_>, request: &FetchRequest) -> Result<FetchRepl
         }
     };
     let gzip =
-        http::header(&reply.headers, "content-encoding").is_some_and(|v| v.eq_ignore_ascii_case("gzip"));
+        wire::header(&reply.headers, "content-encoding").is_some_and(|v| v.eq_ignore_ascii_case("gzip"));
     if gzip && cx.flag("decompress").unwrap_or(true) && !reply.body.is_empty() {
         let program = cx.need_bin("gzip")?;
         let body = std::mem::take(&mut reply.body);
@@ -189,7 +189,7 @@ pub fn message(reply: &FetchReply) -> String {
     match reply.status {
         -1 => reply.reason.clone(),
         200..=299 => {
-            let length = http::header(&reply.headers, "content-length").unwrap_or("unknown");
+            let length = wire::header(&reply.headers, "content-length").unwrap_or("unknown");
             format!("OK ({length} bytes)")
         }
         status => format!("HTTP Error {status}: {}", reply.reason),
@@ -225,7 +225,7 @@ pub fn headers(reply: &FetchReply) -> Map {
 
 /// The name that `Content-Disposition` or the path gives a download.
 pub fn file_name(reply: &FetchReply) -> Option<String> {
-    let text = http::header(&reply.headers, "content-disposition")?;
+    let text = wire::header(&reply.headers, "content-disposition")?;
     let at = text.to_ascii_lowercase().find("filename=")?;
     let name = text[at + "filename=".len()..].split(';').next()?.trim().trim_matches('"');
     let name = path::basename(name);

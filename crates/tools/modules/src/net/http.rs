@@ -4,7 +4,7 @@
 //! follow(request) ─ redirects, 401, cookies ─► exchange(request) ─► dial (TCP, Unix socket; TLS: the controller's)
 //! ```
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -13,13 +13,11 @@ use base64::Engine as _;
 
 use super::resolve;
 use super::url::Url;
+use super::wire::{self, header};
 use crate::cx::{FetchReply, FetchRequest};
 
 /// The most a body may have: results are JSON, kept whole in memory.
 const BODY_BYTES: u64 = 4 << 30;
-
-/// The most a head may have.
-const HEAD_BYTES: u64 = 1 << 20;
 
 /// How many redirects are followed, as in Python's urllib.
 const REDIRECTS: usize = 10;
@@ -31,11 +29,6 @@ impl<T: Read + Write> Channel for T {}
 
 /// One exchange: a request and its answer.
 pub type Exchange<'a> = dyn FnMut(&FetchRequest) -> Result<FetchReply, String> + 'a;
-
-/// The value of a header.
-pub fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
 
 /// A TCP connection (or a Unix socket) to the request's server, through its proxy where it has one.
 ///
@@ -141,15 +134,14 @@ pub fn exchange(url: &Url, request: &FetchRequest, stream: &mut dyn Channel) -> 
     stream.write_all(head(url, request)?.as_bytes()).map_err(failed)?;
     stream.write_all(&request.body).and_then(|()| stream.flush()).map_err(failed)?;
     let mut reader = BufReader::new(stream);
-    let (status, reason, headers) = loop {
-        let answer = read_head(&mut reader).map_err(failed)?;
-        if answer.0 >= 200 || answer.0 == 101 {
-            break answer;
-        }
-    };
-    let none = request.method == "HEAD" || status == 204 || status == 304;
-    let body = if none { Vec::new() } else { read_body(&mut reader, &headers).map_err(failed)? };
-    Ok(FetchReply { status, reason, url: request.url.clone(), headers, body, cookies: Vec::new() })
+    let head = wire::read_head(&mut reader).map_err(failed)?;
+    let mut body = Vec::new();
+    if request.method != "HEAD" {
+        wire::read_body(&mut reader, &head, &mut body, BODY_BYTES).map_err(failed)?;
+    }
+    let wire::Head { status, reason, headers } = head;
+    let (status, url) = (status.into(), request.url.clone());
+    Ok(FetchReply { status, reason, url, headers, body, cookies: Vec::new() })
 }
 
 /// The request line and the headers.
@@ -192,78 +184,6 @@ fn head(url: &Url, request: &FetchRequest) -> Result<String, String> {
     line("Connection", "close")?;
     out.push_str("\r\n");
     Ok(out)
-}
-
-type Head = (i64, String, Vec<(String, String)>);
-
-fn read_head(reader: &mut dyn BufRead) -> io::Result<Head> {
-    let bad = |text: &str| io::Error::other(text.to_string());
-    let mut reader = reader.take(HEAD_BYTES);
-    let mut next = || -> io::Result<Option<String>> {
-        let mut line = Vec::new();
-        reader.read_until(b'\n', &mut line)?;
-        if !line.ends_with(b"\n") {
-            return Ok(None);
-        }
-        // Latin-1, as HTTP has it.
-        Ok(Some(line.iter().map(|b| *b as char).collect::<String>().trim_end().to_string()))
-    };
-    let first = next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let mut words = first.splitn(3, ' ');
-    if !words.next().is_some_and(|v| v.starts_with("HTTP/")) {
-        return Err(bad(&first));
-    }
-    let status = words.next().and_then(|code| code.parse().ok()).ok_or_else(|| bad(&first))?;
-    let reason = words.next().unwrap_or_default().trim().to_string();
-    let mut headers: Vec<(String, String)> = Vec::new();
-    loop {
-        let line = next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        if line.is_empty() {
-            return Ok((status, reason, headers));
-        }
-        if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = headers.last_mut() {
-                value.push_str(&format!(" {}", line.trim()));
-            }
-        } else if let Some((name, value)) = line.split_once(':') {
-            headers.push((name.trim().to_string(), value.trim().to_string()));
-        }
-    }
-}
-
-fn read_body(reader: &mut dyn BufRead, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    if header(headers, "transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked")) {
-        loop {
-            let mut line = String::new();
-            reader.take(HEAD_BYTES).read_line(&mut line)?;
-            let size = line.trim().split(';').next().unwrap_or_default();
-            let size = u64::from_str_radix(size, 16).map_err(|_| io::Error::other("IncompleteRead"))?;
-            if size == 0 || body.len() as u64 + size > BODY_BYTES {
-                return Ok(body);
-            }
-            if reader.take(size).read_to_end(&mut body)? as u64 != size {
-                return Err(io::Error::other("IncompleteRead"));
-            }
-            line = String::new();
-            reader.take(HEAD_BYTES).read_line(&mut line)?;
-        }
-    }
-    match header(headers, "content-length").and_then(|v| v.parse::<u64>().ok()) {
-        Some(length) => {
-            let read = reader.take(length.min(BODY_BYTES)).read_to_end(&mut body)? as u64;
-            if read < length {
-                return Err(io::Error::other(format!(
-                    "IncompleteRead({read} bytes read, {} more expected)",
-                    length - read
-                )));
-            }
-        }
-        None => {
-            reader.take(BODY_BYTES).read_to_end(&mut body)?;
-        }
-    }
-    Ok(body)
 }
 
 /// What a redirect makes of the method; `None`: it isn't followed.

@@ -4,3 +4,4 @@ pub mod get;
 pub mod http;
 pub mod resolve;
 pub mod url;
+pub mod wire;

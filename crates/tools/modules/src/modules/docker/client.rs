@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::http::{self, Head, Place, Request, Stream};
+use super::http::{self, Place, Request, Stream};
 use crate::cx::Cx;
+use crate::net::wire::Head;
 use crate::result::{Fail, Map};
 use crate::spec::{to_bool, to_int};
 

@@ -2,10 +2,16 @@
 //!
 //! Bodies are read whole or go to a writer; an upgraded connection ([`upgrade`]) is given back raw.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use crate::net::resolve;
+use crate::net::wire::{self, Head};
+
+/// How long a host may take to answer where the request itself has no limit.
+const DIAL: Duration = Duration::from_secs(60);
 
 /// Where the engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +41,12 @@ impl Stream {
                 Ok(Stream::Unix(stream))
             }
             Place::Tcp(address) => {
-                let mut last = std::io::Error::from_raw_os_error(libc::ECONNREFUSED);
-                for address in address.to_socket_addrs()? {
-                    let wait = timeout.unwrap_or(Duration::from_secs(60));
-                    match TcpStream::connect_timeout(&address, wait) {
-                        Ok(stream) => {
-                            stream.set_read_timeout(timeout)?;
-                            stream.set_write_timeout(timeout)?;
-                            return Ok(Stream::Tcp(stream));
-                        }
-                        Err(e) => last = e,
-                    }
-                }
-                Err(last)
+                let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+                let port = port.parse().map_err(|_| std::io::Error::from(ErrorKind::InvalidInput))?;
+                let stream = resolve::connect(host, port, timeout.unwrap_or(DIAL))?;
+                stream.set_read_timeout(timeout)?;
+                stream.set_write_timeout(timeout)?;
+                Ok(Stream::Tcp(stream))
             }
         }
     }
@@ -96,28 +95,6 @@ pub struct Request<'a> {
     pub timeout: Option<Duration>,
 }
 
-/// Status line and headers of an answer.
-pub struct Head {
-    /// The status code.
-    pub status: u16,
-    /// Its words.
-    pub reason: String,
-    headers: Vec<(String, String)>,
-    length: Option<u64>,
-    chunked: bool,
-}
-
-impl Head {
-    /// The first header of that name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
-fn broken(what: &str) -> std::io::Error {
-    std::io::Error::other(what.to_string())
-}
-
 /// Sends a request and reads the answer's head.
 fn send(place: &Place, request: Request<'_>) -> std::io::Result<(Head, BufReader<Stream>)> {
     let mut stream = Stream::open(place, request.timeout)?;
@@ -139,72 +116,8 @@ fn send(place: &Place, request: Request<'_>) -> std::io::Result<(Head, BufReader
     stream.write_all(head.as_bytes())?;
     stream.write_all(request.body)?;
     let mut reader = BufReader::new(stream);
-    let head = read_head(&mut reader)?;
+    let head = wire::read_head(&mut reader)?;
     Ok((head, reader))
-}
-
-/// The status line and the headers.
-fn read_head(reader: &mut impl BufRead) -> std::io::Result<Head> {
-    let line = read_line(reader)?;
-    let mut words = line.splitn(3, ' ');
-    let (_, status) = (words.next(), words.next().and_then(|s| s.parse().ok()));
-    let status = status.ok_or_else(|| broken("the answer is not HTTP"))?;
-    let reason = words.next().unwrap_or_default().to_string();
-    let mut head = Head { status, reason, headers: Vec::new(), length: None, chunked: false };
-    loop {
-        let line = read_line(reader)?;
-        if line.is_empty() {
-            return Ok(head);
-        }
-        let Some((name, value)) = line.split_once(':') else { continue };
-        head.headers.push((name.to_string(), value.trim().to_string()));
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => head.length = value.trim().parse().ok(),
-            "transfer-encoding" => head.chunked = value.to_ascii_lowercase().contains("chunked"),
-            _ => {}
-        }
-    }
-}
-
-/// One line of at most 64 KiB, without its end.
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
-    let mut line = Vec::new();
-    reader.by_ref().take(65536).read_until(b'\n', &mut line)?;
-    if line.pop() != Some(b'\n') {
-        return Err(broken("the connection was closed early"));
-    }
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    Ok(String::from_utf8_lossy(&line).into_owned())
-}
-
-/// Copies the answer's body.
-fn read_body(head: &Head, reader: &mut impl BufRead, into: &mut dyn Write) -> std::io::Result<()> {
-    if matches!(head.status, 100..=199 | 204 | 304) {
-        return Ok(());
-    }
-    if head.chunked {
-        loop {
-            let line = read_line(reader)?;
-            let size = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(size, 16).map_err(|_| broken("a chunk without a length"))?;
-            if size == 0 {
-                return Ok(());
-            }
-            if std::io::copy(&mut reader.by_ref().take(size), into)? < size {
-                return Err(broken("the connection was closed early"));
-            }
-            read_line(reader)?;
-        }
-    }
-    match head.length {
-        Some(length) if std::io::copy(&mut reader.by_ref().take(length), into)? < length => {
-            Err(broken("the connection was closed early"))
-        }
-        Some(_) => Ok(()),
-        None => std::io::copy(reader, into).map(drop),
-    }
 }
 
 /// Sends a request; a good answer's body goes to `into`, another's is given back.
@@ -215,9 +128,9 @@ pub fn ask(place: &Place, request: Request<'_>, into: &mut dyn Write) -> std::io
     let (head, mut reader) = send(place, request)?;
     let mut other = Vec::new();
     if head.status < 400 {
-        read_body(&head, &mut reader, into)?;
+        wire::read_body(&mut reader, &head, into, u64::MAX)?;
     } else {
-        read_body(&head, &mut reader, &mut other)?;
+        wire::read_body(&mut reader, &head, &mut other, u64::MAX)?;
     }
     Ok((head, other))
 }
@@ -235,34 +148,6 @@ pub fn upgrade(place: &Place, request: Request<'_>) -> std::io::Result<(Head, Up
         return Ok((head, Ok(reader)));
     }
     let mut body = Vec::new();
-    read_body(&head, &mut reader, &mut body)?;
+    wire::read_body(&mut reader, &head, &mut body, u64::MAX)?;
     Ok((head, Err(body)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn body(text: &str) -> std::io::Result<(u16, String)> {
-        let mut reader = text.as_bytes();
-        let head = read_head(&mut reader)?;
-        let mut out = Vec::new();
-        read_body(&head, &mut reader, &mut out)?;
-        Ok((head.status, String::from_utf8_lossy(&out).into_owned()))
-    }
-
-    #[test]
-    fn bodies_of_each_kind() {
-        let chunked =
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
-        assert_eq!(body(chunked).expect("whole"), (200, "abcde".into()));
-        assert_eq!(
-            body("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc").expect("whole"),
-            (200, "ab".into())
-        );
-        assert_eq!(body("HTTP/1.0 404 Not Found\r\n\r\nabc").expect("whole"), (404, "abc".into()));
-        assert!(body("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").is_err());
-        assert!(body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc").is_err());
-        assert!(body("SSH-2.0-OpenSSH\r\n").is_err());
-    }
 }
