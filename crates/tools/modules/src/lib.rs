@@ -34,6 +34,18 @@ use serde_json::Value;
 use cx::Cx;
 use result::Fail;
 
+/// Where the discovery of a Python looks, in order (INTERPRETER_PYTHON_FALLBACK).
+pub const PYTHONS: &[&str] = &[
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "/usr/bin/python3",
+    "python3",
+];
+
 /// Takes a long command's output as it appears.
 pub type Stream<'a> = dyn FnMut(&[u8]) + 'a;
 

@@ -243,11 +243,17 @@ pub fn unarchive(cx: &mut Cx<'_>) -> Outcome {
         cx.args.insert("src", path);
         return remote::module(cx, "unarchive");
     }
-    let mut file = fs::File::open(&path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
-    let target = remote::temporary(path.rsplit('/').next().unwrap_or("archive"));
+    with_sent(cx, "unarchive", &path)
+}
+
+/// Runs a module whose `src` is the controller's file at `path`, which is on the target only for so long.
+fn with_sent(cx: &mut Cx<'_>, module: &str, path: &str) -> Outcome {
+    let (c, as_user) = connect(cx)?;
+    let mut file = fs::File::open(path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
+    let target = remote::temporary(path.rsplit('/').next().unwrap_or(module));
     c.put(&mut file, &target, Some(0o600), as_user.as_ref()).map_err(lost)?;
     cx.args.insert("src", target.as_str());
-    let out = remote::module(cx, "unarchive");
+    let out = remote::module(cx, module);
     let _ = c.exec(&format!("rm -f {}", crate::connection::quote(&target)), &[], as_user.as_ref(), None);
     out
 }
@@ -269,11 +275,5 @@ pub fn uri(cx: &mut Cx<'_>) -> Outcome {
         cx.args.insert("src", path);
         return remote::module(cx, "uri");
     }
-    let mut file = fs::File::open(&path).map_err(|e| Failure::Error(Error::new(format!("{path}: {e}"))))?;
-    let target = remote::temporary(path.rsplit('/').next().unwrap_or("body"));
-    c.put(&mut file, &target, Some(0o600), as_user.as_ref()).map_err(lost)?;
-    cx.args.insert("src", target.as_str());
-    let out = remote::module(cx, "uri");
-    let _ = c.exec(&format!("rm -f {}", crate::connection::quote(&target)), &[], as_user.as_ref(), None);
-    out
+    with_sent(cx, "uri", &path)
 }

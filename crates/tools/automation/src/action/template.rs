@@ -186,7 +186,7 @@ pub fn template(cx: &mut Cx<'_>) -> Outcome {
         {
             return Err(Failure::msg(format!(
                 "Expected a string for {key}, but got {} instead",
-                crate::playbook::task::class(&v)
+                crate::playbook::checked::class(&v)
             )));
         }
     }

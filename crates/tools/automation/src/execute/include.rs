@@ -7,7 +7,7 @@ use pileus_jinja::{Dict, Scope, Value};
 use crate::Error;
 use crate::inventory::Name;
 use crate::playbook::keyword::{self, on};
-use crate::playbook::{Block, Builder, Frame, K, Keywords, Task, task};
+use crate::playbook::{Block, Builder, Frame, K, Keywords, Task, checked};
 use crate::vars::Vars;
 
 use super::{Run, World};
@@ -190,7 +190,7 @@ fn apply(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<(Keywords
     let Value::Dict(d) = &value else {
         return Err(Error::parser(format!(
             "Expected a dict for apply but got {} instead",
-            task::class(&value)
+            checked::class(&value)
         ))
         .at(inc.task.origin.clone()));
     };
@@ -199,7 +199,7 @@ fn apply(world: &Arc<World>, run: &Arc<Run>, inc: &Included) -> Result<(Keywords
         let name = k.to_text().unwrap_or_default();
         match keyword::find(&name, on::BLOCK) {
             Some(K::Vars) => vars = v.as_dict().cloned(),
-            Some(kind) => kw.set(kind, task::checked(kind, &v, "Block", &k)?),
+            Some(kind) => kw.set(kind, checked::checked(kind, &v, "Block", &k)?),
             None => {
                 return Err(Error::parser(format!("'{name}' is not a valid attribute for a Block"))
                     .at(k.origin().cloned()));

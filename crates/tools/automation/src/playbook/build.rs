@@ -16,12 +16,14 @@ use crate::Error;
 use crate::source::paths;
 
 use super::block::{Block, Node};
+use super::checked::{checked, class};
 use super::frame::Frame;
 use super::keyword::{self, K, Keywords, on};
 use super::names;
 use super::play::Play;
+use super::raw::{self, Raw};
 use super::role::{self};
-use super::task::{self, Raw, Task, checked, class};
+use super::task::{self, Task};
 use super::{Files, Static};
 
 /// Keywords that an include may bear.
@@ -126,7 +128,7 @@ impl Builder<'_> {
                 return Err(Error::parser(format!("'{name}' keyword cannot be used without 'block'"))
                     .at(item.origin().cloned()));
             }
-            let raw = task::parse(item, handlers)?;
+            let raw = raw::parse(item, handlers)?;
             self.task(raw, frame, handlers, &mut out)?;
         }
         Ok(out)

@@ -9,12 +9,14 @@
 
 pub mod block;
 pub mod build;
+pub mod checked;
 pub mod files;
 pub mod frame;
 mod groups;
 pub mod keyword;
 pub mod names;
 pub mod play;
+mod raw;
 pub mod rejected;
 pub mod role;
 pub mod split;
@@ -75,7 +77,7 @@ pub fn plays(
         }
         return Err(Error::parser(format!(
             "A playbook must be a list of plays, got a {} instead: {path}",
-            task::class(&value)
+            checked::class(&value)
         ))
         .at(value.origin().cloned()));
     };
@@ -114,14 +116,14 @@ pub fn plays(
             match name.as_str() {
                 n if n == key => {}
                 "vars" => {
-                    if let Value::Dict(d) = task::checked(K::Vars, &v, "PlaybookInclude", &k)? {
+                    if let Value::Dict(d) = checked::checked(K::Vars, &v, "PlaybookInclude", &k)? {
                         for (k, v) in d.items() {
                             inner_vars.insert(k, v);
                         }
                     }
                 }
                 "when" => inner_when.extend(keyword::items(&v)),
-                "tags" => tags = keyword::items(&task::checked(K::Tags, &v, "PlaybookInclude", &k)?),
+                "tags" => tags = keyword::items(&checked::checked(K::Tags, &v, "PlaybookInclude", &k)?),
                 n if keyword::find(n, keyword::on::PLAY | keyword::on::BLOCK).is_some() => {}
                 n => {
                     return Err(Error::parser(format!(
@@ -137,7 +139,7 @@ pub fn plays(
         let Value::Str(_) = &named else {
             return Err(Error::parser(format!(
                 "playbook import parameter must be a string indicating a file path, got {} instead",
-                task::class(&named)
+                checked::class(&named)
             ))
             .at(entry.origin().cloned()));
         };

@@ -8,10 +8,10 @@ use pileus_jinja::{Dict, Origin, Value};
 use crate::Error;
 
 use super::block::Block;
+use super::checked::{checked, class};
 use super::frame::Frame;
 use super::keyword::{self, K, Keywords, on};
 use super::role::Role;
-use super::task::{checked, class};
 
 /// A play.
 #[derive(Debug)]

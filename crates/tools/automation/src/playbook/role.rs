@@ -11,8 +11,8 @@ use crate::Error;
 use crate::source::paths;
 
 use super::Files;
+use super::checked::{checked, class};
 use super::keyword::{self, K, Keywords, on};
-use super::task::{checked, class};
 
 /// Which files of a role are read (`tasks_from` …).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

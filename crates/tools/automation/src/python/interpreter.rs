@@ -1,18 +1,8 @@
 //! Which Python a target has (`ansible_python_interpreter`, interpreter discovery).
 
-use crate::connection::{Connection, Error};
+use pileus_modules::PYTHONS;
 
-/// Where discovery looks, in order (INTERPRETER_PYTHON_FALLBACK).
-const FALLBACK: &[&str] = &[
-    "python3.13",
-    "python3.12",
-    "python3.11",
-    "python3.10",
-    "python3.9",
-    "python3.8",
-    "/usr/bin/python3",
-    "python3",
-];
+use crate::connection::{Connection, Error};
 
 /// What a task runs Python with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +20,7 @@ pub fn discover(
     mode: &str,
     candidates: Option<&[String]>,
 ) -> Result<Discovered, Error> {
-    let known: Vec<String> = FALLBACK.iter().map(|c| c.to_string()).collect();
+    let known: Vec<String> = PYTHONS.iter().map(|c| c.to_string()).collect();
     let candidates = candidates.unwrap_or(&known);
     let asked: Vec<String> = candidates.iter().map(|c| format!("command -v '{c}'")).collect();
     let output =

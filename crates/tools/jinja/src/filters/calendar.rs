@@ -63,6 +63,54 @@ pub(crate) fn moment(text: &str) -> Option<Value> {
     Some(Value::object(Date(DateTime::from_parts(date, clock(time)?), offset)))
 }
 
+/// `year`, `month` or `day`.
+pub(super) fn day_part(day: Civil, name: &str) -> Option<Value> {
+    match name {
+        "year" => number(day.year()),
+        "month" => number(day.month()),
+        "day" => number(day.day()),
+        _ => None,
+    }
+}
+
+/// What `weekday()` and `isoweekday()` answer.
+pub(super) fn weekday(day: Civil, name: &str) -> Option<Value> {
+    match name {
+        "weekday" => number(day.weekday().to_monday_zero_offset()),
+        "isoweekday" => number(day.weekday().to_monday_one_offset()),
+        _ => None,
+    }
+}
+
+/// `hour`, `minute`, `second` or `microsecond`.
+pub(super) fn clock_part(time: Time, name: &str) -> Option<Value> {
+    match name {
+        "hour" => number(time.hour()),
+        "minute" => number(time.minute()),
+        "second" => number(time.second()),
+        "microsecond" => number(time.subsec_nanosecond() / 1000),
+        _ => None,
+    }
+}
+
+/// A time as arguments of a constructor: those that are zero at the end stay away.
+pub(super) fn clock_repr(time: Time) -> String {
+    let (second, micro) = (time.second(), time.subsec_nanosecond() / 1000);
+    let tail = match (second, micro) {
+        (0, 0) => String::new(),
+        (_, 0) => format!(", {second}"),
+        _ => format!(", {second}, {micro}"),
+    };
+    format!("{}, {}{tail}", time.hour(), time.minute())
+}
+
+/// `hh:mm:ss`, with microseconds where there are some.
+pub(super) fn clock_text(time: Time) -> String {
+    let micro = time.subsec_nanosecond() / 1000;
+    let tail = if micro == 0 { String::new() } else { format!(".{micro:06}") };
+    format!("{}{tail}", time.strftime("%H:%M:%S"))
+}
+
 impl Object for Day {
     fn type_name(&self) -> &str {
         "date"
@@ -71,12 +119,7 @@ impl Object for Day {
         true
     }
     fn attr(&self, name: &str) -> Result<Option<Value>, Error> {
-        Ok(match name {
-            "year" => number(self.0.year()),
-            "month" => number(self.0.month()),
-            "day" => number(self.0.day()),
-            _ => None,
-        })
+        Ok(day_part(self.0, name))
     }
     fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
         Some(match name {
@@ -84,9 +127,7 @@ impl Object for Day {
                 args.first().to_text().and_then(|f| format(&f, &self.0.to_datetime(Time::midnight())))
             }
             "isoformat" => Ok(Value::str(self.text())),
-            "weekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_zero_offset()))),
-            "isoweekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_one_offset()))),
-            _ => return None,
+            _ => return weekday(self.0, name).map(Ok),
         })
     }
     fn repr(&self) -> String {
@@ -134,13 +175,7 @@ impl Object for Clock {
         true
     }
     fn attr(&self, name: &str) -> Result<Option<Value>, Error> {
-        Ok(match name {
-            "hour" => number(self.0.hour()),
-            "minute" => number(self.0.minute()),
-            "second" => number(self.0.second()),
-            "microsecond" => number(self.0.subsec_nanosecond() / 1000),
-            _ => None,
-        })
+        Ok(clock_part(self.0, name))
     }
     fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
         Some(match name {
@@ -153,21 +188,10 @@ impl Object for Clock {
         })
     }
     fn repr(&self) -> String {
-        let t = &self.0;
-        let mut out = format!("datetime.time({}, {}", t.hour(), t.minute());
-        let micro = t.subsec_nanosecond() / 1000;
-        if t.second() != 0 || micro != 0 {
-            out.push_str(&format!(", {}", t.second()));
-        }
-        if micro != 0 {
-            out.push_str(&format!(", {micro}"));
-        }
-        out + &zone_repr(self.1) + ")"
+        format!("datetime.time({}{})", clock_repr(self.0), zone_repr(self.1))
     }
     fn text(&self) -> String {
-        let micro = self.0.subsec_nanosecond() / 1000;
-        let tail = if micro == 0 { String::new() } else { format!(".{micro:06}") };
-        format!("{}{tail}{}", self.0.strftime("%H:%M:%S"), zone_text(self.1))
+        clock_text(self.0) + &zone_text(self.1)
     }
     fn equals(&self, other: &Value) -> Option<bool> {
         Some(self.compare(other) == Some(Ordering::Equal))

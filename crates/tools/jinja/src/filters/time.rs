@@ -5,7 +5,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Plain;
-use super::calendar::{Clock, Day};
+use super::calendar::{Clock, Day, clock_part, clock_repr, clock_text, day_part, weekday};
 use crate::{Args, Error, ErrorKind, Object, State, Value};
 
 pub(super) const FILTERS: &[(&str, Plain)] = &[("strftime", strftime), ("to_datetime", to_datetime)];
@@ -30,16 +30,7 @@ impl Object for Date {
         true
     }
     fn attr(&self, name: &str) -> Result<Option<Value>, Error> {
-        Ok(match name {
-            "year" => number(self.0.year()),
-            "month" => number(self.0.month()),
-            "day" => number(self.0.day()),
-            "hour" => number(self.0.hour()),
-            "minute" => number(self.0.minute()),
-            "second" => number(self.0.second()),
-            "microsecond" => number(self.0.subsec_nanosecond() / 1000),
-            _ => None,
-        })
+        Ok(day_part(self.0.date(), name).or_else(|| clock_part(self.0.time(), name)))
     }
     fn call_method(&self, _: &State<'_>, name: &str, args: &Args) -> Option<Result<Value, Error>> {
         Some(match name {
@@ -50,40 +41,22 @@ impl Object for Date {
                 .to_zoned_datetime(self.1.map_or_else(TimeZone::system, TimeZone::fixed))
                 .map(|z| Value::Float(z.timestamp().as_microsecond() as f64 / 1e6))
                 .map_err(|e| Error::value_error(e.to_string())),
-            "weekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_zero_offset()))),
-            "isoweekday" => Ok(Value::Int(i64::from(self.0.weekday().to_monday_one_offset()))),
             "date" => Ok(Value::object(Day(self.0.date()))),
             "time" => Ok(Value::object(Clock(self.0.time(), None))),
             "timetz" => Ok(Value::object(Clock(self.0.time(), self.1))),
             "utcoffset" => Ok(self.1.map_or(Value::None, |o| {
                 Value::object(Delta(SignedDuration::from_secs(i64::from(o.seconds()))))
             })),
-            _ => return None,
+            _ => return weekday(self.0.date(), name).map(Ok),
         })
     }
     fn repr(&self) -> String {
-        let d = &self.0;
-        let mut out = format!(
-            "datetime.datetime({}, {}, {}, {}, {}",
-            d.year(),
-            d.month(),
-            d.day(),
-            d.hour(),
-            d.minute()
-        );
-        let micro = d.subsec_nanosecond() / 1000;
-        if d.second() != 0 || micro != 0 {
-            out.push_str(&format!(", {}", d.second()));
-        }
-        if micro != 0 {
-            out.push_str(&format!(", {micro}"));
-        }
-        out + &zone_repr(self.1) + ")"
+        let (d, clock) = (&self.0, clock_repr(self.0.time()));
+        let zone = zone_repr(self.1);
+        format!("datetime.datetime({}, {}, {}, {clock}{zone})", d.year(), d.month(), d.day())
     }
     fn text(&self) -> String {
-        let micro = self.0.subsec_nanosecond() / 1000;
-        let tail = if micro == 0 { String::new() } else { format!(".{micro:06}") };
-        format!("{}{tail}{}", self.0.strftime("%Y-%m-%d %H:%M:%S"), zone_text(self.1))
+        format!("{} {}{}", self.0.date(), clock_text(self.0.time()), zone_text(self.1))
     }
     fn json(&self) -> String {
         self.text().replacen(' ', "T", 1)

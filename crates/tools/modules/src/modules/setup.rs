@@ -19,20 +19,10 @@ pub fn run(cx: &mut Cx<'_>) -> Reply {
 /// The interpreter that discovery finds, where none is named: modules in Python would run with it
 /// (INTERPRETER_PYTHON_FALLBACK).
 fn discovered(cx: &Cx<'_>) -> Option<String> {
-    const CANDIDATES: [&str; 8] = [
-        "python3.13",
-        "python3.12",
-        "python3.11",
-        "python3.10",
-        "python3.9",
-        "python3.8",
-        "/usr/bin/python3",
-        "python3",
-    ];
     if cx.interpreter.as_deref().is_some_and(|named| !named.starts_with("auto")) {
         return None;
     }
-    CANDIDATES.iter().find_map(|name| match name.starts_with('/') {
+    crate::PYTHONS.iter().find_map(|name| match name.starts_with('/') {
         true => std::path::Path::new(name).is_file().then(|| (*name).to_owned()),
         false => cx.find_bin(name),
     })

@@ -3,7 +3,7 @@
 use super::super::block::Node;
 use super::super::frame::Frame;
 use super::super::keyword::K;
-use super::super::task::Raw;
+use super::super::raw::Raw;
 use super::*;
 use crate::Error;
 use pileus_jinja::Dict;

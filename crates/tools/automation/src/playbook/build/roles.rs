@@ -1,10 +1,12 @@
 //! Roles: found, read, compiled.
 
 use super::super::block::{Block, Node};
+use super::super::checked::class;
 use super::super::frame::Frame;
 use super::super::keyword::{self, K, Keywords};
+use super::super::raw::Raw;
 use super::super::role::{self, From, Request, Role};
-use super::super::task::{Raw, Task, class};
+use super::super::task::Task;
 use super::*;
 use crate::Error;
 use pileus_jinja::{Dict, Value};
